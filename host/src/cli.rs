@@ -12,6 +12,7 @@ mod lists;
 mod mutants;
 mod replay;
 mod run;
+mod server;
 mod shrink;
 mod sweep;
 
@@ -49,6 +50,21 @@ pub enum Command {
     Shrink(ShrinkCommand),
     /// `synod check`: model checking of small clusters, and random walks.
     Check(CheckCommand),
+    /// `synod init`: writes the file of a new real cluster.
+    #[cfg(feature = "server")]
+    Init(commands::server::init::InitCommand),
+    /// `synod node`: one node of a real cluster.
+    #[cfg(feature = "server")]
+    Node(commands::server::node::NodeCommand),
+    /// `synod cluster`: a real cluster on this machine.
+    #[cfg(feature = "server")]
+    Cluster(commands::server::cluster::ClusterCommand),
+    /// `synod status`: the status of a real node.
+    #[cfg(feature = "server")]
+    Status(commands::server::status::StatusCommand),
+    /// `synod members`: the members of a real cluster.
+    #[cfg(feature = "server")]
+    Members(commands::server::members::MembersCommand),
     /// `synod museum`: finds out which check catches each mutant.
     #[cfg(feature = "mutants")]
     Museum(commands::museum::MuseumCommand),
@@ -73,6 +89,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Sweep(command)) => commands::sweep::run(&command),
         Ok(Command::Shrink(command)) => commands::shrink::shrink(&command),
         Ok(Command::Check(command)) => commands::check::check(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Init(command)) => commands::server::init::run(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Node(command)) => commands::server::node::run(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Cluster(command)) => commands::server::cluster::run(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Status(command)) => commands::server::status::run(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Members(command)) => commands::server::members::run(&command),
         #[cfg(feature = "mutants")]
         Ok(Command::Museum(command)) => commands::museum::run(&command),
         Err(error) => {
@@ -164,6 +190,16 @@ enum Action {
     Shrink(shrink::ShrinkArgs),
     /// Model checks small clusters of real nodes, and walks through larger ones at random
     Check(check::CheckArgs),
+    /// Writes the file of a new real cluster
+    Init(server::InitArgs),
+    /// Runs one node of a real cluster, and serves Redis clients
+    Node(server::NodeArgs),
+    /// Runs a real cluster on this machine, one process a node, to try it out
+    Cluster(server::ClusterArgs),
+    /// Shows who leads a real cluster, how far a node is, and what is full
+    Status(server::StatusArgs),
+    /// Shows or changes the members of a real cluster
+    Members(server::MembersArgs),
     /// Runs nodes that each contain a planted mistake, and shows which check catches it first
     #[command(hide = cfg!(not(feature = "mutants")))]
     Museum(mutants::MuseumArgs),
@@ -178,6 +214,24 @@ impl Cli {
             Some(Action::Replay(args)) => args.command().map(Command::Run),
             Some(Action::Shrink(args)) => args.command().map(Command::Shrink),
             Some(Action::Check(args)) => args.command().map(Command::Check),
+            #[cfg(feature = "server")]
+            Some(Action::Init(args)) => Ok(Command::Init(args.command())),
+            #[cfg(feature = "server")]
+            Some(Action::Node(args)) => Ok(Command::Node(args.command())),
+            #[cfg(feature = "server")]
+            Some(Action::Cluster(args)) => Ok(Command::Cluster(args.command())),
+            #[cfg(feature = "server")]
+            Some(Action::Status(args)) => Ok(Command::Status(args.command())),
+            #[cfg(feature = "server")]
+            Some(Action::Members(args)) => Ok(Command::Members(args.command())),
+            #[cfg(not(feature = "server"))]
+            Some(
+                Action::Init(_)
+                | Action::Node(_)
+                | Action::Cluster(_)
+                | Action::Status(_)
+                | Action::Members(_),
+            ) => Err(UsageError::without_server()),
             #[cfg(feature = "mutants")]
             Some(Action::Museum(args)) => Ok(Command::Museum(args.command())),
             #[cfg(not(feature = "mutants"))]

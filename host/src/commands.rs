@@ -9,5 +9,7 @@ pub mod check;
 pub mod museum;
 mod record;
 pub mod run;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod shrink;
 pub mod sweep;

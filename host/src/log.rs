@@ -66,8 +66,22 @@ pub struct Log<'a, W> {
 }
 
 impl Format {
+    /// Appends a line about a node as a whole.
+    #[cfg(feature = "server")]
+    pub(crate) fn notice(
+        &self,
+        out: &mut Vec<u8>,
+        at: (synod::Instant, synod::NodeId),
+        text: &dyn core::fmt::Display,
+    ) {
+        match self {
+            Self::Text(format) => format.notice(out, at, text),
+            Self::Json(format) => format.notice(out, at, text),
+        }
+    }
+
     /// Appends the line of a record and its annotations.
-    fn line<M: StateMachine, const PAGE: usize>(
+    pub(crate) fn line<M: StateMachine, const PAGE: usize>(
         &self,
         out: &mut Vec<u8>,
         record: &Record<'_, M, PAGE>,

@@ -46,6 +46,12 @@ pub(crate) fn stop_flag() -> &'static AtomicBool {
     &STOP_REQUESTED
 }
 
+/// Sets that flag as a signal would.
+#[cfg(feature = "server")]
+pub(crate) fn request_stop() {
+    STOP_REQUESTED.store(true, Ordering::Relaxed);
+}
+
 /// True if a signal has arrived.
 #[inline]
 pub(crate) fn is_stop_requested() -> bool {

@@ -45,6 +45,15 @@ impl UsageError {
     }
 }
 
+#[cfg(not(feature = "server"))]
+impl UsageError {
+    /// A command of the server, in a program built without it.
+    pub(super) fn without_server() -> Self {
+        let how = "cargo run --release --features server -- cluster";
+        Self(format!("this program was built without the server: {how}"))
+    }
+}
+
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -66,6 +66,39 @@ impl Json {
     }
 }
 
+#[cfg(feature = "server")]
+impl Json {
+    /// Appends a line about a node as a whole, whose event is `notice`.
+    pub fn notice(
+        &self,
+        out: &mut Vec<u8>,
+        (at, node): (synod::Instant, NodeId),
+        text: &dyn fmt::Display,
+    ) {
+        json::line(
+            out,
+            &Notice {
+                t_us: at.as_micros(),
+                node: node.0,
+                role: synod::Role::Node.name(),
+                event: "notice",
+                text: text.to_string(),
+            },
+        );
+    }
+}
+
+/// The object of a line about a node as a whole.
+#[cfg(feature = "server")]
+#[derive(serde::Serialize)]
+struct Notice {
+    t_us: u64,
+    node: u16,
+    role: &'static str,
+    event: &'static str,
+    text: String,
+}
+
 /// The object of a record. Its entries are written one by one, as they differ from event to event.
 struct Line<'a, M: StateMachine, const PAGE: usize> {
     record: &'a Record<'a, M, PAGE>,

@@ -61,6 +61,26 @@ impl Text {
         out.push(b'\n');
     }
 
+    /// Appends a line that is about a node as a whole and no record of it.
+    #[cfg(feature = "server")]
+    pub fn notice(
+        &self,
+        out: &mut Vec<u8>,
+        (at, node): (synod::Instant, NodeId),
+        text: &dyn core::fmt::Display,
+    ) {
+        use std::io::Write;
+        let record = Record::<synod::machines::Opaque, 2> {
+            at,
+            node,
+            role: Role::Node,
+            event: Event::Started,
+        };
+        self.head(out, &record);
+        // A vector takes everything.
+        let _ = writeln!(out, "{text}");
+    }
+
     /// Appends the event. One about a message begins with a verb and ends with the other end of the message's way.
     fn event<M: StateMachine, const PAGE: usize>(
         &self,

@@ -1,0 +1,23 @@
+//! Command lines of the server: `synod init`, `synod node`, `synod cluster`, `synod status` and `synod members`. A program
+//! built without the feature `server` explains how to build one with it.
+
+#[cfg(feature = "server")]
+pub(super) use with::{ClusterArgs, InitArgs, MembersArgs, NodeArgs, StatusArgs};
+#[cfg(not(feature = "server"))]
+pub(super) use without::{
+    AnyArgs as ClusterArgs, AnyArgs as InitArgs, AnyArgs as MembersArgs, AnyArgs as NodeArgs,
+    AnyArgs as StatusArgs,
+};
+
+#[cfg(feature = "server")]
+mod with;
+
+#[cfg(not(feature = "server"))]
+mod without {
+    // Whatever is given is accepted, and answered by how to build a program with the server.
+    #[derive(Debug, clap::Args)]
+    pub(in crate::cli) struct AnyArgs {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        _rest: Vec<std::ffi::OsString>,
+    }
+}

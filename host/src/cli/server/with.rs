@@ -1,0 +1,272 @@
+//! Command lines of the server.
+
+use crate::commands::run::{Colour, OutputFormat};
+use crate::commands::server::cluster::ClusterCommand;
+use crate::commands::server::init::InitCommand;
+use crate::commands::server::members::{MembersAction, MembersCommand};
+use crate::commands::server::node::{LogOptions, NodeCommand};
+use crate::commands::server::status::StatusCommand;
+use crate::log::Level;
+use crate::values;
+use clap::Args;
+use core::net::SocketAddr;
+use std::path::PathBuf;
+use synod::{Duration, NodeId};
+use synod_server::Start;
+
+/// Examples in `synod node --help`.
+const NODE_AFTER: &str = "\
+Examples:
+  synod init cluster.toml --node 10.0.0.1 --node 10.0.0.2 --node 10.0.0.3
+  synod node --config cluster.toml --id 0 --data DIR --new    the first time
+  synod node --config cluster.toml --id 0 --data DIR          ever after
+  redis-cli -h 10.0.0.1 -p 7379 set valve:3 open
+
+Exit codes:
+  0  stopped by Ctrl-C, SIGTERM or SIGHUP
+  2  bad usage, or the node could not be started";
+
+/// Examples in `synod cluster --help`.
+const CLUSTER_AFTER: &str = "\
+Examples:
+  synod cluster                            three nodes; Ctrl-C ends them
+  redis-cli -p 7379 set valve:3 open       any Redis client, at any of the three
+  redis-cli -p 7380 get valve:3
+  redis-cli -p 7381 set lock:pump me NX PX 10000
+  synod cluster --data DIR                 keeps what was decided, and goes on with it
+  synod cluster --log-level info           every message of every node
+
+Exit codes:
+  0  ended by Ctrl-C, SIGTERM or SIGHUP
+  2  bad usage, or a node could not be started";
+
+// No documentation of the types, as `clap` would print it as the description of the command.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InitArgs {
+    /// File to write; it must not exist
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Address of a node, such as 10.0.0.1 or 10.0.0.1:7379; given once for each node, in the order of their numbers
+    ///
+    /// The port is that for clients [default: 7379]. Other nodes use the port 10,000 above it.
+    #[arg(long = "node", value_name = "ADDRESS", required = true, value_parser = address)]
+    nodes: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct LogArgs {
+    /// Output format: text for people, or JSON, one object a line
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: OutputFormat,
+    /// Colour of roles in the log
+    #[arg(
+        long,
+        alias = "colour",
+        value_name = "WHEN",
+        value_enum,
+        default_value_t
+    )]
+    color: Colour,
+    /// Detail of the log; info shows every message
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Level::Warn)]
+    log_level: Level,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ServeArgs {
+    /// How long a client waits for an answer before it is told that there is none
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "5s")]
+    timeout: Duration,
+    /// Answer reads from the state of the node that is asked, however old it is
+    #[arg(long)]
+    stale_reads: bool,
+    /// Greatest number of clients at a time
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    max_clients: usize,
+    /// File whose first line is the password that clients must give [default: none]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Listen on addresses that other machines reach, without passwords and without encryption
+    #[arg(long)]
+    insecure: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(about = "Runs one node of a real cluster, and serves Redis clients", after_help = NODE_AFTER)]
+pub(in crate::cli) struct NodeArgs {
+    /// File of the cluster, as 'synod init' writes it
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Number of the node
+    #[arg(long, value_name = "NODE", value_parser = values::node)]
+    id: NodeId,
+    /// Directory of the node's storage
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Create the storage: this number has never run before
+    #[arg(long, conflicts_with = "new_or_existing")]
+    new: bool,
+    /// Create the storage if it does not exist
+    #[arg(long, hide = true)]
+    new_or_existing: bool,
+    /// Stop when the standard input ends
+    #[arg(long, hide = true)]
+    until_input_ends: bool,
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(about = "Runs a real cluster on this machine, one process a node, to try it out", after_help = CLUSTER_AFTER)]
+pub(in crate::cli) struct ClusterArgs {
+    /// Number of nodes, 1 to 9
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    nodes: u16,
+    /// Port for clients of node 0; the others have the ports after it, and the nodes those 10,000 above
+    #[arg(long, value_name = "PORT", default_value_t = 7379, value_parser = clap::value_parser!(u16).range(1024..=55_000))]
+    port: u16,
+    /// Directory of the storage of all nodes [default: a temporary one, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ConnectArgs {
+    /// Address for clients of any node
+    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:7379")]
+    connect: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+#[command(about = "Shows who leads a real cluster, how far a node is, and what is full")]
+pub(in crate::cli) struct StatusArgs {
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(about = "Shows or changes the members of a real cluster")]
+pub(in crate::cli) struct MembersArgs {
+    #[command(subcommand)]
+    action: MembersActionArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum MembersActionArgs {
+    /// Lists the members
+    List,
+    /// Makes a node a member that runs as a learner and has caught up
+    Add {
+        /// Number of the node, never used before
+        #[arg(value_parser = values::node)]
+        node: NodeId,
+    },
+    /// Removes a member for ever
+    Remove {
+        /// Number of the member
+        #[arg(value_parser = values::node)]
+        node: NodeId,
+    },
+    /// Removes a member and makes a node a member in its place, in one step
+    Replace {
+        /// Number of the member that is lost
+        #[arg(value_parser = values::node)]
+        lost: NodeId,
+        /// Number of the new one, never used before
+        #[arg(value_parser = values::node)]
+        new: NodeId,
+    },
+}
+
+/// The port for clients if none is given.
+const PORT: u16 = 7379;
+
+/// Parses an address with or without a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse() {
+        return Ok(SocketAddr::new(ip, PORT));
+    }
+    text.parse()
+        .map_err(|_| "an address such as 10.0.0.1, 10.0.0.1:7379 or [fd00::1]:7379".to_owned())
+}
+
+impl InitArgs {
+    pub(in crate::cli) fn command(self) -> InitCommand {
+        InitCommand {
+            file: self.file,
+            nodes: self.nodes,
+        }
+    }
+}
+
+impl LogArgs {
+    fn options(&self) -> LogOptions {
+        LogOptions {
+            form: self.format,
+            colour: self.color,
+            level: self.log_level,
+        }
+    }
+}
+
+impl NodeArgs {
+    pub(in crate::cli) fn command(self) -> NodeCommand {
+        NodeCommand {
+            config: self.config,
+            node: self.id,
+            data: self.data,
+            start: match (self.new, self.new_or_existing) {
+                (true, _) => Start::New,
+                (false, true) => Start::Either,
+                (false, false) => Start::Existing,
+            },
+            patience: self.serve.timeout,
+            stale_reads: self.serve.stale_reads,
+            clients_max: self.serve.max_clients,
+            password_file: self.serve.password_file,
+            insecure: self.serve.insecure,
+            until_input_ends: self.until_input_ends,
+            log: self.log.options(),
+        }
+    }
+}
+
+impl ClusterArgs {
+    pub(in crate::cli) fn command(self) -> ClusterCommand {
+        ClusterCommand {
+            nodes: self.nodes,
+            port: self.port,
+            data: self.data,
+            log: self.log.options(),
+        }
+    }
+}
+
+impl StatusArgs {
+    pub(in crate::cli) fn command(&self) -> StatusCommand {
+        StatusCommand {
+            address: self.connect.connect,
+        }
+    }
+}
+
+impl MembersArgs {
+    pub(in crate::cli) fn command(&self) -> MembersCommand {
+        MembersCommand {
+            address: self.connect.connect,
+            action: match self.action {
+                MembersActionArgs::List => MembersAction::List,
+                MembersActionArgs::Add { node } => MembersAction::Add(node),
+                MembersActionArgs::Remove { node } => MembersAction::Remove(node),
+                MembersActionArgs::Replace { lost, new } => MembersAction::Replace { lost, new },
+            },
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The commands of the server: real nodes on sockets and disks.
+
+pub mod cluster;
+pub mod init;
+pub mod members;
+pub mod node;
+pub mod status;
+
+use core::hash::BuildHasher;
+use std::hash::RandomState;
+
+/// Draws a number from the operating system's randomness.
+fn draw() -> u64 {
+    RandomState::new().hash_one(())
+}

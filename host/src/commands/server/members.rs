@@ -1,0 +1,59 @@
+//! `synod members`: shows or changes the members of a real cluster.
+
+use crate::exit::{Exit, print_error};
+use core::net::SocketAddr;
+use std::io::{self, Write};
+use synod::NodeId;
+use synod_server::admin;
+
+/// What to do with the members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MembersCommand {
+    /// The address for clients of the node to ask.
+    pub address: SocketAddr,
+    /// The action.
+    pub action: MembersAction,
+}
+
+/// An action on the members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MembersAction {
+    /// Shows them.
+    List,
+    /// Adds one.
+    Add(NodeId),
+    /// Removes one.
+    Remove(NodeId),
+    /// Does both in one step.
+    Replace {
+        /// The member that is removed.
+        lost: NodeId,
+        /// The node that is added.
+        new: NodeId,
+    },
+}
+
+/// Executes the command.
+pub fn run(command: &MembersCommand) -> Exit {
+    let number = |node: NodeId| node.0.to_string();
+    let words = match command.action {
+        MembersAction::List => vec!["LIST".to_owned()],
+        MembersAction::Add(node) => vec!["ADD".to_owned(), number(node)],
+        MembersAction::Remove(node) => vec!["REMOVE".to_owned(), number(node)],
+        MembersAction::Replace { lost, new } => {
+            vec!["REPLACE".to_owned(), number(lost), number(new)]
+        }
+    };
+    let mut args = vec!["SYNOD.MEMBERS"];
+    args.extend(words.iter().map(String::as_str));
+    match admin::ask(command.address, &args) {
+        Ok(text) => match io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => Exit::Done,
+            Err(error) => Exit::from_output(&error),
+        },
+        Err(error) => {
+            print_error(&format_args!("{}: {error}", command.address));
+            Exit::Usage
+        }
+    }
+}

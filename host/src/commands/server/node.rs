@@ -1,0 +1,185 @@
+//! `synod node`: one node of a real cluster, until it is stopped.
+
+use super::draw;
+use crate::commands::run::{Colour, OutputFormat};
+use crate::exit::{Exit, print_error};
+use crate::log::{Annotations, Filter, Format, Json, Level, Output, Text};
+use crate::signals::{self, FirstSignal};
+use core::fmt;
+use core::net::SocketAddr;
+use std::fs;
+use std::io::{self, Stdout};
+use std::path::{Path, PathBuf};
+use std::thread;
+use synod::{Duration, Instant, NodeId, Record, Tracer};
+use synod_server::capacity::PAGE;
+use synod_server::cluster_file::ClusterFile;
+use synod_server::keyspace::Keyspace;
+use synod_server::{Notices, Options, STACK, Server, Start};
+
+/// The node to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeCommand {
+    /// The file of the cluster.
+    pub config: PathBuf,
+    /// The number of the node.
+    pub node: NodeId,
+    /// The directory of its storage.
+    pub data: PathBuf,
+    /// Whether the storage exists.
+    pub start: Start,
+    /// How long a client waits for an answer.
+    pub patience: Duration,
+    /// Whether reads may be answered from an old state.
+    pub stale_reads: bool,
+    /// The most clients at a time.
+    pub clients_max: usize,
+    /// The file with the password of clients.
+    pub password_file: Option<PathBuf>,
+    /// Whether other machines may reach it without passwords and encryption.
+    pub insecure: bool,
+    /// Whether it stops when the standard input ends.
+    pub until_input_ends: bool,
+    /// How the log is shown.
+    pub log: LogOptions,
+}
+
+/// How the log of a node is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Its format.
+    pub form: OutputFormat,
+    /// When it is coloured.
+    pub colour: Colour,
+    /// Its detail.
+    pub level: Level,
+}
+
+/// Executes the command.
+pub fn run(command: &NodeCommand) -> Exit {
+    signals::install(FirstSignal::StopsRun);
+    if command.until_input_ends {
+        // It ends with the process.
+        thread::spawn(|| {
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            signals::request_stop();
+        });
+    }
+    // The outbox and the messages of a node are large values, which debug builds move by the stack.
+    let server = thread::Builder::new()
+        .name("node".to_owned())
+        .stack_size(STACK);
+    let command = command.clone();
+    let joined = server
+        .spawn(move || serve(&command))
+        .map(thread::JoinHandle::join);
+    match joined {
+        Ok(Ok(Ok(()))) => Exit::Done,
+        Ok(Ok(Err(error))) => {
+            print_error(&error);
+            Exit::Usage
+        }
+        Ok(Err(_)) => {
+            print_error(&"the node has stopped: this is a mistake in the program");
+            Exit::Usage
+        }
+        Err(error) => {
+            print_error(&error);
+            Exit::Usage
+        }
+    }
+}
+
+fn serve(command: &NodeCommand) -> Result<(), String> {
+    let named = |error: &dyn fmt::Display| format!("{}: {error}", command.config.display());
+    let text = fs::read_to_string(&command.config).map_err(|error| named(&error))?;
+    let cluster = ClusterFile::parse(&text).map_err(|error| named(&error))?;
+    if let Some(address) = cluster.nodes.get(&command.node).and_then(|addresses| {
+        let all = [addresses.peers, addresses.clients];
+        all.into_iter().find(|address| !address.ip().is_loopback())
+    }) && !command.insecure
+    {
+        return Err(unprotected(address));
+    }
+    let options = Options {
+        cluster,
+        node: command.node,
+        directory: command.data.clone(),
+        start: command.start,
+        patience: command.patience,
+        stale_reads: command.stale_reads,
+        clients_max: command.clients_max,
+        password: command.password_file.as_deref().map(password).transpose()?,
+        random: (draw(), draw()),
+    };
+    let mut server = Server::bind(&options).map_err(|error| error.to_string())?;
+    let stdout = io::stdout();
+    let format = match command.log.form {
+        OutputFormat::Json => Format::Json(Json),
+        OutputFormat::Text if command.log.colour.is_on(&stdout) => Format::Text(Text::coloured()),
+        OutputFormat::Text => Format::Text(Text::plain()),
+    };
+    let mut screen = Screen {
+        format,
+        filter: Filter {
+            level: command.log.level,
+            ..Filter::default()
+        },
+        output: Output::new(stdout),
+    };
+    server
+        .run(&mut screen, signals::stop_flag())
+        .map_err(|error| error.to_string())
+}
+
+/// Reads the password of clients.
+fn password(path: &Path) -> Result<Vec<u8>, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let password = text.lines().next().unwrap_or_default();
+    if password.is_empty() {
+        return Err(format!(
+            "{}: its first line is empty, and would be no password",
+            path.display()
+        ));
+    }
+    Ok(password.as_bytes().to_vec())
+}
+
+/// Returns why an address is not listened to.
+fn unprotected(address: SocketAddr) -> String {
+    format!(
+        "{address} can be reached from other machines, and nobody who does so is asked who they are: keep it to a network that \
+         only your machines are in, and say so with --insecure"
+    )
+}
+
+/// The log of a node on the standard output. A closed output ends the log and not the node.
+///
+/// It has no annotations: the identity of a message follows from the records of all nodes, of which one process has its own.
+struct Screen {
+    format: Format,
+    filter: Filter,
+    output: Output<Stdout>,
+}
+
+impl Tracer<Keyspace, PAGE> for Screen {
+    fn record(&mut self, record: &Record<'_, Keyspace, PAGE>) {
+        if self.filter.admits(record) {
+            let format = &self.format;
+            self.output
+                .append(|out| format.line(out, record, &Annotations::default()));
+        }
+    }
+}
+
+impl Notices for Screen {
+    fn notice(&mut self, at: Instant, node: NodeId, text: &dyn fmt::Display) {
+        let format = &self.format;
+        self.output
+            .append(|out| format.notice(out, (at, node), text));
+    }
+
+    fn flush(&mut self) {
+        self.output.flush();
+    }
+}
