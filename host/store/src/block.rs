@@ -245,3 +245,31 @@ impl<'a, M: Medium> Blocks<'a, M> {
         Ok(self.bytes.get(range).unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_read_with_its_key_and_at_its_place_only() {
+        let key = Key(6);
+        let oldest = Oldest {
+            sequence: 7,
+            skip: 3,
+            place: 4000,
+        };
+        let header = Header::new(9, oldest, b"records", key).unwrap();
+        assert_eq!(header.oldest(), oldest);
+        assert_eq!(header.block_len(), 48);
+        let bytes = header.encode(key, 4096);
+        assert_eq!(Header::decode(&bytes, key, 4096), Some(header));
+        assert_eq!(Header::decode(&bytes, key, 4104), None);
+        assert_eq!(Header::decode(&bytes, Key(5), 4096), None);
+        assert_ne!(Header::magic(key), Header::magic(Key(5)));
+        for bit in 32..8 * HEAD {
+            let mut changed = bytes;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Header::decode(&changed, key, 4096), None, "bit {bit}");
+        }
+    }
+}

@@ -14,7 +14,8 @@ use std::io;
 pub(super) enum Fault {
     /// No operation is done any more, and a write stops halfway.
     NoPower,
-    /// One operation is refused. After a sync that is refused, the system takes all writes for durable.
+    /// One operation is refused. After a sync that is refused, the system takes all writes for durable, and the disk has
+    /// half of each.
     Once,
 }
 
@@ -179,7 +180,10 @@ impl Medium for SimulatedDisk {
             return Ok(());
         }
         if self.fault == Fault::Once {
-            self.since.clear();
+            for (offset, bytes) in self.since.drain(..) {
+                let half = bytes.len() / 2;
+                self.durable[offset..offset + half].copy_from_slice(&bytes[..half]);
+            }
         }
         Err(fault())
     }

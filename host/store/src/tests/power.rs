@@ -221,6 +221,66 @@ fn d1_no_synced_record_is_lost_wherever_power_is_cut_even_twice() {
     assert!(first > 1000 && torn > 20 && second > 4000);
 }
 
+/// Replaces all records but the last by as many as fit, so often that a mark must release their room.
+fn replace(log: &mut FileLog<&mut SimulatedDisk>, told: &mut Told) -> Result<(), FileLogError> {
+    for _ in 0..6 {
+        loop {
+            told.appended += 1;
+            let next = told.appended - 1;
+            match append(log, next..next + 1) {
+                Err(error) if matches!(error.problem, Problem::Full(_)) => break,
+                appended => appended?,
+            }
+        }
+        told.appended -= 1;
+        log.sync()?;
+        told.synced = told.appended;
+        told.stale = told.synced - 1;
+        trim(log, told.stale)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn d1_room_that_was_released_by_a_mark_stays_released_however_often_a_disk_fails() {
+    let mut cuts = 0;
+    for fault in [Fault::NoPower, Fault::Once] {
+        for operations in 0_u32.. {
+            let mut disk = blank();
+            let mut told = Told {
+                synced: BIG,
+                appended: BIG,
+                stale: BIG,
+            };
+            disk.fail_after(operations, fault);
+            let worked = open(&mut disk).and_then(|mut log| replace(&mut log, &mut told));
+            if worked.is_ok() {
+                break;
+            }
+            for seed in 0..4 {
+                let mut rng = XorShiftRng::seed_from_u64(seed << 32 | u64::from(operations));
+                let mut disk = disk.clone();
+                if fault == Fault::NoPower {
+                    disk.lose_power(4096, &mut rng);
+                }
+                // Once more in each of two starts, at every operation.
+                for at in 0..36 {
+                    let (mut disk, mut told) = (disk.clone(), told.clone());
+                    for at in [at / 6, at % 6] {
+                        disk.fail_after(at, Fault::NoPower);
+                        let _ = open(&mut disk);
+                        disk.lose_power(4096, &mut rng);
+                    }
+                    let what = format!("{fault:?} at {operations}, seed {seed}, starts {at}");
+                    recover(&mut told, &mut disk, &what);
+                    cuts += 1;
+                }
+            }
+        }
+    }
+    assert!(cuts > 3000, "{cuts}");
+}
+
 #[test]
 fn d1_records_that_were_read_after_a_sync_that_failed_survive_a_loss_of_power() {
     let mut unsynced = 0;

@@ -104,6 +104,54 @@ fn d3_a_changed_bit_is_noticed_or_harmless_unless_it_is_in_the_last_sync_before_
 }
 
 #[test]
+fn d3_a_torn_block_proves_that_the_one_before_it_was_synced() {
+    let mut log = open(blank()).unwrap();
+    for turn in 0..2 {
+        append(&mut log, turn..turn + 1).unwrap();
+        log.sync().unwrap();
+    }
+    let end = log.medium().bytes().iter().rposition(|byte| *byte != 0);
+    append(&mut log, 2..20).unwrap();
+    log.sync().unwrap();
+    let mut disk = log.into_medium();
+    // Power was lost during the third write, and has left its first sector.
+    let torn = disk.bytes().iter().rposition(|byte| *byte != 0).unwrap();
+    disk.rot(torn, 1);
+    let mut log = open(disk.clone()).unwrap();
+    assert_eq!(numbers(&mut log), [0, 1]);
+    // Then the synced record before it decays.
+    disk.rot(end.unwrap(), 1);
+    let error = open(disk).unwrap_err();
+    assert!(matches!(error.problem, Problem::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn d3_a_mark_outlasts_the_next_one_that_is_torn() {
+    let mut log = open(blank()).unwrap();
+    append(&mut log, 0..2).unwrap();
+    log.sync().unwrap();
+    let last = log.medium().bytes().iter().rposition(|byte| *byte != 0);
+    // The last of several marks is torn.
+    for floor in 0..3 {
+        trim(&mut log, floor).unwrap();
+        let before = log.medium().bytes().to_vec();
+        log.mark().unwrap();
+        let mut disk = log.medium().clone();
+        let changed = |at: &usize| disk.bytes()[*at] != before[*at];
+        let changed: Vec<_> = (0..before.len()).filter(changed).collect();
+        disk.rot(changed[0], disk.bytes()[changed[0]] ^ before[changed[0]]);
+        let found = numbers(&mut open(disk.clone()).unwrap());
+        assert!(
+            found.ends_with(if floor < 2 { &[1] } else { &[] }),
+            "{found:?}"
+        );
+        disk.rot(last.unwrap(), 1);
+        // Without any mark, the block seems to be torn.
+        assert_eq!(open(disk).is_ok(), floor == 0);
+    }
+}
+
+#[test]
 fn d3_a_log_with_a_mark_is_never_taken_for_a_shorter_one_however_its_ring_has_changed() {
     let mut rng = XorShiftRng::seed_from_u64(6);
     let mut outcomes = Outcomes::default();
