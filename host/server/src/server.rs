@@ -27,6 +27,8 @@ pub const STACK: usize = 64 << 20;
 const WAIT_MAX: Duration = Duration::from_millis(200);
 /// How often the server looks for clients that do not read.
 const SWEEP: Duration = Duration::from_secs(10);
+/// The log is marked when nothing was stored for so long.
+const QUIET: Duration = Duration::from_secs(1);
 /// The log of strangers names so many, and counts the others.
 const STRANGERS_NAMED: u64 = 20;
 
@@ -49,6 +51,8 @@ pub struct Options {
     pub clients_max: usize,
     /// The password of clients; `None` if there is none.
     pub password: Option<Vec<u8>>,
+    /// The size of the log, in bytes: [`LOG_CAPACITY`](crate::capacity::LOG_CAPACITY), unless the node holds little.
+    pub log_capacity: usize,
     /// Random numbers: the seed of the node's jitter, and the nonce of this process.
     pub random: (u64, u64),
 }
@@ -112,6 +116,8 @@ pub struct Server {
     random: u64,
     password: Option<Vec<u8>>,
     swept: Instant,
+    /// The number of syncs so far, and when the log is marked if there is no other.
+    stored: (u64, Option<Instant>),
     /// What was last said about the node.
     said: (NodeState, Option<NodeId>),
 }
@@ -185,8 +191,7 @@ impl Server {
             node,
             journal,
             is_new,
-        } = start(&options.directory, &config, options.start, (seed, now))
-            .map_err(ServerError::Start)?;
+        } = start(options, &config, (seed, now)).map_err(ServerError::Start)?;
         let poll = Poll::new().map_err(ServerError::System)?;
         let hello = Hello {
             cluster: node.fingerprint(),
@@ -220,6 +225,7 @@ impl Server {
             random: nonce,
             password: options.password.clone(),
             swept: now,
+            stored: (0, None),
             said: (NodeState::Joining, None),
         })
     }
@@ -262,6 +268,7 @@ impl Server {
             notices.flush();
         }
         let now = self.clock.now();
+        self.mark(now, notices);
         self.say(now, notices, &"stopped");
         notices.flush();
         Ok(())
@@ -273,6 +280,7 @@ impl Server {
             self.service.next_deadline(now),
             self.peers.next_deadline(),
             (!self.clients.is_empty()).then(|| self.swept + SWEEP),
+            self.stored.1,
         ];
         let next = deadlines.into_iter().flatten().min();
         let wait = next.map_or(WAIT_MAX, |next| next.since(now.monotonic).min(WAIT_MAX));
@@ -304,6 +312,13 @@ impl Server {
             // Replies leave in the same turn, and what the clients have sent behind is taken.
             self.serve(now, notices);
         }
+        let syncs = self.service.counters().syncs;
+        if self.stored.0 != syncs {
+            self.stored = (syncs, Some(at + QUIET));
+        } else if self.stored.1.is_some_and(|quiet| quiet <= at) {
+            self.stored.1 = None;
+            self.mark(now, notices);
+        }
         if at.since(self.swept) >= SWEEP {
             self.swept = at;
             self.clients.drop_stuck(at);
@@ -312,6 +327,17 @@ impl Server {
         self.say_state(now, notices);
         has_more |= answered || self.service.has_more() || self.clients.has_more();
         has_more
+    }
+
+    /// Marks the end of the log, so that damage to it is noticed.
+    fn mark(&mut self, now: Now, notices: &mut impl Notices) {
+        if let Err(error) = self.service.mark() {
+            self.say(
+                now,
+                notices,
+                &format_args!("the storage has failed ({error})"),
+            );
+        }
     }
 
     /// Reads and answers clients, and passes on what they ask for.

@@ -32,6 +32,7 @@ use synod::{
     Change, Duration, Envelope, Instant, NodeId, Outcome, ReconfigureError, RequestKey, Status,
     Tracer,
 };
+use synod_store::{FileLog, Medium};
 
 /// The present time, read once a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -482,6 +483,24 @@ impl<S: Storage> Service<S> {
 
     fn fail(&mut self, token: Token, failure: Failure) {
         self.held.push((token, Answer::Failed(failure)));
+    }
+}
+
+impl<M: Medium> Service<FileLog<M>> {
+    /// Makes what was stored last distinguishable from what power has interrupted. For when there is nothing else to do, and
+    /// at the end. It costs a sync if anything was stored since the last call.
+    ///
+    /// # Errors
+    ///
+    /// A text that says what has failed. The next turn finds the same, and takes the vote of the node.
+    pub fn mark(&mut self) -> Result<(), String> {
+        match &mut self.journal {
+            Some(journal) => {
+                let marked = journal.storage_mut().mark();
+                marked.map_err(|error| error.to_string())
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::capacity::{CLIENTS, Member, WINDOW};
 use crate::keyspace::Keyspace;
+use crate::server::Options;
 use core::fmt;
 use std::fs;
 use std::io;
@@ -95,19 +96,19 @@ pub(crate) struct Started {
 ///
 /// [`StartError`]: the node was not started.
 pub(crate) fn start(
-    directory: &Path,
+    options: &Options,
     config: &Config,
-    how: Start,
     (run_seed, now): (u64, Instant),
 ) -> Result<Started, StartError> {
     config
         .validate()
         .map_err(|error| StartError::Settings(error.to_string()))?;
+    let (directory, capacity) = (options.directory.as_path(), options.log_capacity);
     let path = directory.join(LOG);
     let exists = path
         .try_exists()
         .map_err(|error| StartError::Directory(path.clone(), error))?;
-    let is_new = match (how, exists) {
+    let is_new = match (options.start, exists) {
         (Start::Existing, false) => return Err(StartError::Missing(directory.to_owned())),
         (Start::New, true) => return Err(StartError::Exists(directory.to_owned())),
         (_, exists) => !exists,
@@ -116,9 +117,9 @@ pub(crate) fn start(
     if is_new {
         create_directory(directory)
             .map_err(|error| StartError::Directory(directory.to_owned(), error))?;
-        FileLog::create(&path, crate::capacity::LOG_CAPACITY).map_err(of_log)?;
+        FileLog::create(&path, capacity).map_err(of_log)?;
     }
-    let log = FileLog::open(&path, crate::capacity::LOG_CAPACITY).map_err(of_log)?;
+    let log = FileLog::open(&path, capacity).map_err(of_log)?;
     let opened = Journal::open::<Keyspace, WINDOW, CLIENTS>(log, config.clone());
     let started = match opened {
         Ok(Opened::Intact(intact)) => intact.start(run_seed, now),

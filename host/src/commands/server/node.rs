@@ -12,7 +12,7 @@ use std::io::{self, Stdout};
 use std::path::{Path, PathBuf};
 use std::thread;
 use synod::{Duration, Instant, NodeId, Record, Tracer};
-use synod_server::capacity::PAGE;
+use synod_server::capacity::{LOG_CAPACITY, PAGE};
 use synod_server::cluster_file::ClusterFile;
 use synod_server::keyspace::Keyspace;
 use synod_server::{Notices, Options, STACK, Server, Start};
@@ -109,6 +109,7 @@ fn serve(command: &NodeCommand) -> Result<(), String> {
         patience: command.patience,
         stale_reads: command.stale_reads,
         clients_max: command.clients_max,
+        log_capacity: LOG_CAPACITY,
         password: command.password_file.as_deref().map(password).transpose()?,
         random: (draw(), draw()),
     };

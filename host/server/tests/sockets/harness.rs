@@ -1,0 +1,225 @@
+//! Servers on threads, and a client that waits for its replies.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration as Wait;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use synod::{Duration, Instant, NodeId, Record, Tracer};
+use synod_server::capacity::PAGE;
+use synod_server::cluster_file::{Addresses, ClusterFile};
+use synod_server::keyspace::Keyspace;
+use synod_server::resp::response::{self, Response};
+use synod_server::{Notices, Options, STACK, Server, ServerError, Start};
+
+/// Longer than a server ever keeps a client waiting: whoever waits for so long has found a mistake.
+const PATIENCE: Wait = Wait::from_mins(1);
+
+/// Tells the directories and the random numbers of the clusters of one process from each other.
+static CLUSTERS: AtomicU64 = AtomicU64::new(1);
+
+/// A log that nobody reads.
+struct Quiet;
+
+impl Tracer<Keyspace, PAGE> for Quiet {
+    fn record(&mut self, _record: &Record<'_, Keyspace, PAGE>) {}
+}
+
+impl Notices for Quiet {
+    fn notice(&mut self, _at: Instant, _node: NodeId, _text: &dyn fmt::Display) {}
+}
+
+struct Running {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+pub(crate) struct Cluster {
+    directory: PathBuf,
+    file: ClusterFile,
+    change: fn(&mut Options),
+    starts: u64,
+    running: BTreeMap<u16, Running>,
+}
+
+impl Cluster {
+    pub(crate) fn start(nodes: u16) -> Self {
+        Self::start_with(nodes, |_| {})
+    }
+
+    /// Starts a cluster whose options are changed.
+    pub(crate) fn start_with(nodes: u16, change: fn(&mut Options)) -> Self {
+        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("synod-sockets-{}-{number}", std::process::id());
+        // All are kept until all are known, so that no port is given out twice.
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let listeners: Vec<_> = (0..nodes).map(|_| (free(), free())).collect();
+        let addresses = listeners.iter().map(|(peers, clients)| Addresses {
+            peers: peers.local_addr().unwrap(),
+            clients: clients.local_addr().unwrap(),
+        });
+        let file = ClusterFile::new(number, addresses);
+        drop(listeners);
+        let mut cluster = Self {
+            directory: std::env::temp_dir().join(name),
+            file,
+            change,
+            starts: number << 32,
+            running: BTreeMap::new(),
+        };
+        for node in 0..nodes {
+            cluster.run(node, Start::New);
+        }
+        cluster
+    }
+
+    pub(crate) fn options(&self, node: u16) -> Options {
+        let mut options = Options {
+            cluster: self.file.clone(),
+            node: NodeId(node),
+            directory: self.directory.join(node.to_string()),
+            start: Start::Existing,
+            patience: Duration::from_secs(20),
+            stale_reads: false,
+            clients_max: 10_000,
+            password: None,
+            log_capacity: 4 << 20,
+            random: (6, self.starts << 8),
+        };
+        (self.change)(&mut options);
+        options
+    }
+
+    fn run(&mut self, node: u16, start: Start) {
+        self.starts += 1;
+        let mut options = self.options(node);
+        options.start = start;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stops = Arc::clone(&stop);
+        let thread = thread::Builder::new().stack_size(STACK);
+        let thread = thread.spawn(move || {
+            let mut server = Server::bind(&options).expect("the node starts");
+            server.run(&mut Quiet, &stops).expect("the node runs");
+        });
+        let thread = thread.unwrap();
+        self.running.insert(node, Running { stop, thread });
+    }
+
+    pub(crate) fn restart(&mut self, node: u16) {
+        self.run(node, Start::Existing);
+    }
+
+    pub(crate) fn stop(&mut self, node: u16) {
+        let running = self.running.remove(&node).expect("the node runs");
+        running.stop.store(true, Ordering::Relaxed);
+        running.thread.join().expect("the node has not failed");
+    }
+
+    pub(crate) fn clients_address(&self, node: u16) -> SocketAddr {
+        self.file.nodes[&NodeId(node)].clients
+    }
+
+    pub(crate) fn peers_address(&self, node: u16) -> SocketAddr {
+        self.file.nodes[&NodeId(node)].peers
+    }
+
+    /// Connects to a node, once it listens.
+    pub(crate) fn client(&self, node: u16) -> Client {
+        let address = self.clients_address(node);
+        let stream = loop {
+            match TcpStream::connect(address) {
+                Ok(stream) => break stream,
+                Err(_) => assert!(
+                    !self.running[&node].thread.is_finished(),
+                    "the node has ended"
+                ),
+            }
+        };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client {
+            stream,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Returns the node that leads, as one of them says.
+    pub(crate) fn leader(&self) -> u16 {
+        let Response::Array(status) = self.client(0).ask("SYNOD.STATUS") else {
+            panic!("no status");
+        };
+        let at = status
+            .iter()
+            .position(|word| *word == bulk("leader"))
+            .unwrap();
+        let Response::Bulk(name) = &status[at + 1] else {
+            panic!("no leader");
+        };
+        let name = String::from_utf8_lossy(name);
+        name.trim_start_matches("NODE_").parse().unwrap()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for running in self.running.values() {
+            running.stop.store(true, Ordering::Relaxed);
+        }
+        for running in core::mem::take(&mut self.running).into_values() {
+            let ended = running.thread.join();
+            assert!(ended.is_ok() || thread::panicking(), "a node has failed");
+        }
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Opens the storage of a node as its server does, on a thread with room for it.
+pub(crate) fn open_directory(options: Options) -> Result<(), ServerError> {
+    let thread = thread::Builder::new().stack_size(STACK);
+    let thread = thread.spawn(move || Server::bind(&options).map(|_| ()));
+    thread.unwrap().join().unwrap()
+}
+
+pub(crate) struct Client {
+    stream: TcpStream,
+    bytes: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits for the next reply.
+    pub(crate) fn next(&mut self) -> Response {
+        let mut piece = [0; 4096];
+        loop {
+            if let Some((response, len)) = response::parse(&self.bytes).unwrap() {
+                self.bytes.drain(..len);
+                return response;
+            }
+            let count = self.stream.read(&mut piece).unwrap();
+            assert_ne!(count, 0, "the server has hung up");
+            self.bytes.extend_from_slice(&piece[..count]);
+        }
+    }
+
+    /// Asks again and again until the reply is this one.
+    pub(crate) fn ask_until(&mut self, line: &str, expected: &Response) {
+        while self.ask(line) != *expected {}
+    }
+
+    pub(crate) fn ask(&mut self, line: &str) -> Response {
+        self.send(&format!("{line}\r\n"));
+        self.next()
+    }
+}
+
+pub(crate) fn bulk(text: &str) -> Response {
+    Response::Bulk(text.as_bytes().to_vec())
+}
