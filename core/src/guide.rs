@@ -22,6 +22,10 @@ pub mod machine {}
 pub mod storage {}
 
 #[doc = include_str!("../guide/rustdoc-links.txt")]
+#[doc = include_str!("../guide/server.md")]
+pub mod server {}
+
+#[doc = include_str!("../guide/rustdoc-links.txt")]
 #[doc = include_str!("../guide/faults.md")]
 pub mod faults {}
 

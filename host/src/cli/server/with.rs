@@ -137,7 +137,13 @@ pub(in crate::cli) struct ClusterArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ConnectArgs {
     /// Address for clients of any node
-    #[arg(long, value_name = "ADDRESS", value_parser = address, default_value = "127.0.0.1:7379")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        value_parser = address,
+        default_value = "127.0.0.1:7379"
+    )]
     connect: SocketAddr,
 }
 

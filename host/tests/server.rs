@@ -1,0 +1,243 @@
+//! Real nodes as processes: killed, started again, and refused where they would break the cluster.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
+
+use core::time::Duration;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+/// Longer than a server keeps anybody waiting.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn synod() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_synod"))
+}
+
+fn directory(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    path
+}
+
+fn run(args: &[&str]) -> Output {
+    synod().args(args).output().unwrap()
+}
+
+fn error_of(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Returns a port such that it, the two after it, and those 10,000 above are free.
+fn free_ports() -> u16 {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let start = 20_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+    let ports = (start..start + 5_000).step_by(3);
+    let all_free =
+        |port: &u16| (*port..port + 3).all(|port| is_free(port) && is_free(port + 10_000));
+    ports.into_iter().find(all_free).unwrap()
+}
+
+/// `synod cluster`, which ends with its value.
+struct Cluster {
+    process: Child,
+    errors: BufReader<ChildStderr>,
+    port: u16,
+}
+
+impl Cluster {
+    fn start(data: &Path) -> Self {
+        let port = free_ports();
+        let mut process = synod()
+            .arg("cluster")
+            .args(["--port", &port.to_string(), "--data"])
+            .arg(data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let errors = BufReader::new(process.stderr.take().unwrap());
+        Self {
+            process,
+            errors,
+            port,
+        }
+    }
+
+    /// Waits for a line on the standard error that contains some text.
+    fn said(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(
+                self.errors.read_line(&mut line).unwrap(),
+                0,
+                "never said: {text}"
+            );
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Sends one command to a node, once it listens, and returns the first line of the reply.
+    fn ask(&self, node: u16, command: &str) -> String {
+        let address = ("127.0.0.1", self.port + node);
+        let mut stream = loop {
+            if let Ok(stream) = TcpStream::connect(address) {
+                break stream;
+            }
+        };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+            .write_all(format!("{command}\r\n").as_bytes())
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Returns the process of a node of a cluster, as the system knows it.
+fn process_of(data: &Path, node: u16) -> u32 {
+    let wanted = data.join(format!("node-{node}"));
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let found = processes.filter_map(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let mut words = line.split(|byte| *byte == 0);
+        words.find(|word| *word == wanted.as_os_str().as_encoded_bytes())?;
+        entry.file_name().to_str()?.parse().ok()
+    });
+    found.into_iter().next().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_node_that_is_killed_is_missed_by_nobody_and_comes_back() {
+    let data = directory("killed-node");
+    let mut cluster = Cluster::start(&data);
+    assert_eq!(cluster.ask(0, "SET a 1"), "+OK");
+    let killed = process_of(&data, 1).to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-KILL", &killed])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let line = cluster.said("NODE_1 has ended");
+    assert_eq!(cluster.ask(2, "INCR a"), ":2");
+
+    let (_, restart) = line.trim_end().split_once("start it again with: ").unwrap();
+    let mut again = Command::new("sh")
+        .args(["-c", &format!("exec {restart}")])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(cluster.ask(1, "INCR a"), ":3");
+    again.kill().unwrap();
+    again.wait().unwrap();
+}
+
+#[test]
+fn the_nodes_end_with_the_program_and_go_on_with_the_next() {
+    let data = directory("restarted-cluster");
+    let cluster = Cluster::start(&data);
+    assert_eq!(cluster.ask(0, "SET a 1"), "+OK");
+    let port = cluster.port;
+    // Killed, so that it can tell the nodes nothing. They notice that their input has ended, and give up their ports.
+    drop(cluster);
+    while TcpStream::connect(("127.0.0.1", port)).is_ok() {}
+    let mut again = Cluster::start(&data);
+    // The file of the cluster keeps its ports.
+    again.port = port;
+    assert_eq!(again.ask(2, "INCR a"), ":2");
+}
+
+#[test]
+fn an_operator_sees_who_leads_and_who_is_a_member() {
+    let data = directory("shown-cluster");
+    let cluster = Cluster::start(&data);
+    assert_eq!(cluster.ask(0, "SET a 1"), "+OK");
+    let address = format!("127.0.0.1:{}", cluster.port);
+    let status = run(&["status", "--connect", &address]);
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(status.contains("node       NODE_0\n"), "{status}");
+    assert!(
+        status.contains("members    NODE_0,NODE_1,NODE_2\n"),
+        "{status}"
+    );
+    let members = run(&["members", "list", "--connect", &address]);
+    assert_eq!(members.stdout, b"0\n1\n2\n");
+    let change = |action: &str| run(&["members", action, "7", "--connect", &address]);
+    // The leader may not have heard yet how far the others are.
+    while !change("add").status.success() {}
+    assert!(change("remove").status.success());
+    let refused = error_of(&change("add"));
+    assert!(
+        refused.contains("NODE_7"),
+        "a number is used once: {refused}"
+    );
+}
+
+#[test]
+fn a_mistake_of_the_operator_is_said_in_one_line() {
+    let data = directory("mistakes");
+    fs::create_dir_all(&data).unwrap();
+    let file = data.join("cluster.toml");
+    let (file, node) = (
+        file.to_str().unwrap(),
+        data.join("node").display().to_string(),
+    );
+    let init = run(&["init", file, "--node", "10.0.0.1"]);
+    assert!(init.status.success(), "{init:?}");
+    let cases: [(&[&str], &str); 5] = [
+        (&["init", file, "--node", "10.0.0.1"], "exists"),
+        (
+            &[
+                "node", "--config", file, "--id", "0", "--data", &node, "--new",
+            ],
+            "--insecure",
+        ),
+        (
+            &[
+                "node",
+                "--config",
+                "none.toml",
+                "--id",
+                "0",
+                "--data",
+                &node,
+            ],
+            "none.toml",
+        ),
+        (
+            &["node", "--config", file, "--id", "64", "--data", &node],
+            "--id",
+        ),
+        (&["status", "--connect", "127.0.0.1:1"], "--connect"),
+    ];
+    for (args, named) in cases {
+        let error = error_of(&run(args));
+        assert!(error.contains(named), "{args:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let mut text = String::new();
+    fs::File::open(file)
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    fs::write(file, text.replace("10.0.0.1", "127.0.0.1")).unwrap();
+    let lost = run(&["node", "--config", file, "--id", "0", "--data", &node]);
+    assert!(error_of(&lost).contains("start it with --new"), "{lost:?}");
+}
