@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
+use core::sync::atomic::{AtomicU16, Ordering};
 use core::time::Duration;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -32,11 +33,15 @@ fn error_of(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+static TESTS: AtomicU16 = AtomicU16::new(0);
+
 /// Returns a port such that it, the two after it, and those 10,000 above are free.
 fn free_ports() -> u16 {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let start = 20_000 + u16::try_from(std::process::id() % 20_000).unwrap();
-    let ports = (start..start + 5_000).step_by(3);
+    // Tests run at the same time, so that each begins to look elsewhere.
+    let test = TESTS.fetch_add(1, Ordering::Relaxed) * 300;
+    let start = 20_000 + u16::try_from(std::process::id() % 20_000).unwrap() + test;
+    let ports = (start..start + 300).step_by(3);
     let all_free =
         |port: &u16| (*port..port + 3).all(|port| is_free(port) && is_free(port + 10_000));
     ports.into_iter().find(all_free).unwrap()
