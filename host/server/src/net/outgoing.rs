@@ -14,6 +14,9 @@ const REDIAL_MAX: Duration = Duration::from_millis(500);
 /// A connection on which nothing could be sent for so long, although something waits, is given up. A new one does not
 /// inherit the long pauses that the transport makes after losses.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
+/// A connection that was open for so long is one that the other side wants. One that it closes at once, such as a node of
+/// another cluster, is dialled as seldom as one that cannot be reached.
+const LASTS: Duration = Duration::from_secs(1);
 
 /// A node that is dialled.
 #[derive(Debug)]
@@ -25,6 +28,9 @@ pub(super) struct Outgoing {
     buffer: FrameBuffer,
     /// When the connection last took something, or had nothing to take.
     progress: Instant,
+    /// When the connection was opened, and whether the one before has lasted or there was none.
+    opened: Instant,
+    has_lasted: bool,
 }
 
 /// The connection, if there is one.
@@ -47,6 +53,8 @@ impl Outgoing {
             delay: REDIAL_MIN,
             buffer: FrameBuffer::default(),
             progress: Instant::ZERO,
+            opened: Instant::ZERO,
+            has_lasted: true,
         }
     }
 
@@ -96,12 +104,19 @@ impl Outgoing {
 
     /// Closes the connection. It is dialled again after a delay.
     fn close(&mut self, now: Instant) {
+        if self.is_open() {
+            self.has_lasted = now.since(self.opened) >= LASTS;
+            if self.has_lasted {
+                self.delay = REDIAL_MIN;
+            }
+        }
         self.buffer.clear();
         self.state = State::Waiting(now + self.delay);
         self.delay = (self.delay * 2).min(REDIAL_MAX);
     }
 
-    /// The connection has an event. Returns true if it has just been opened.
+    /// The connection has an event. Returns true if it has just been opened, and the one before has not been closed at
+    /// once.
     pub(super) fn on_event(&mut self, now: Instant, hello: &[u8]) -> bool {
         if let State::Dialling(stream) = &self.state {
             match is_connected(stream) {
@@ -120,11 +135,11 @@ impl Outgoing {
                 return false;
             };
             self.state = State::Open(stream);
-            self.delay = REDIAL_MIN;
+            self.opened = now;
             self.buffer.clear();
             self.buffer.push(hello);
             self.flush(now);
-            return true;
+            return self.has_lasted;
         }
         if let State::Open(stream) = &mut self.state
             && !is_alive(stream)
@@ -181,5 +196,37 @@ fn is_alive(stream: &mut TcpStream) -> bool {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return error.kind() == ErrorKind::WouldBlock,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Events, Poll};
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_node_that_hangs_up_at_once_is_dialled_less_and_less_often() {
+        let mut poll = Poll::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut events = Events::with_capacity(4);
+        let mut peer = Outgoing::new(listener.local_addr().unwrap(), Token(1));
+        let mut reached = 0;
+        let mut now = Instant::ZERO;
+        for _ in 0..10 {
+            now = now.max(peer.next_deadline().unwrap());
+            peer.advance(now, poll.registry());
+            while !peer.is_open() {
+                poll.poll(&mut events, None).unwrap();
+                reached += u32::from(peer.on_event(now, b"hello"));
+            }
+            drop(listener.accept().unwrap());
+            while peer.is_open() {
+                poll.poll(&mut events, None).unwrap();
+                peer.on_event(now, b"hello");
+            }
+        }
+        assert_eq!(reached, 1);
+        assert!(now >= Instant::ZERO + Duration::from_secs(2), "{now:?}");
     }
 }
