@@ -323,8 +323,17 @@ impl<S: Storage> Service<S> {
         let Err(error) = written.and_then(|()| journal.sync()) else {
             return Ok(());
         };
+        let replies = self.outbox.replies.len();
         self.node.fence(now.monotonic, &mut *self.outbox, tracer);
         self.journal = None;
+        if self.outbox.replies.len() < replies {
+            // A quorum of one: what was answered may be stored nowhere.
+            for (_, answer) in &mut self.held {
+                *answer = Answer::Failed(Failure::OutcomeUnknown);
+            }
+        }
+        self.seen = self.seen.min(self.outbox.replies.len());
+        self.look(now);
         Err(format!("{error:?}"))
     }
 

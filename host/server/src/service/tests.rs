@@ -196,3 +196,16 @@ fn a_failed_disk_takes_the_vote_and_not_the_cluster() {
     assert!(!cluster.service(1).is_durable());
     assert_eq!(cluster.read(1, &get(b"a")), [bulk(b"1")]);
 }
+
+#[test]
+fn a_node_alone_whose_disk_fails_confirms_nothing() {
+    let mut cluster = Cluster::started(1);
+    assert_eq!(cluster.write(0, &set(b"a", b"1")), [Reply::OK]);
+    cluster.fail_disk(0);
+    cluster.ask(0, &set(b"a", b"2"), false);
+    let unknown = Answer::Failed(Failure::OutcomeUnknown);
+    assert_eq!(cluster.answers(1), [unknown]);
+    cluster.ask(0, &set(b"a", b"3"), false);
+    let halted = Answer::Failed(Failure::Halted);
+    assert_eq!(cluster.answers(1), [halted]);
+}
