@@ -88,6 +88,8 @@ pub struct Service<S> {
     answers: VecDeque<(Token, Answer)>,
     /// How many replies of the outbox were looked at in this turn.
     seen: usize,
+    /// True if the outbox had no room for another step at the end of the last turn.
+    was_full: bool,
     /// The number of syncs, and of batches proposed. For metrics.
     counters: Counters,
 }
@@ -131,6 +133,7 @@ impl<S: Storage> Service<S> {
             held: Vec::new(),
             answers: VecDeque::new(),
             seen: 0,
+            was_full: false,
             counters: Counters::default(),
         }
     }
@@ -251,7 +254,13 @@ impl<S: Storage> Service<S> {
 
     /// Returns when [`Service::turn`] must be called at the latest, whatever arrives.
     pub fn next_deadline(&self, now: Now) -> Option<Instant> {
-        let next_tick = self.time.next_deadline(&self.node, now);
+        if self.node.halted().is_some() {
+            return self.is_owed().then_some(now.monotonic);
+        }
+        // A tick that is due waits for a lane, or is in flight: what it waits for arrives, or has a deadline of its own.
+        let next_tick = (self.lanes.has_free() && !self.lanes.is_ticking())
+            .then(|| self.time.next_deadline(&self.node, now))
+            .flatten();
         let work = self.writes.front().map(|work| work.until);
         let change = self.change.map(|(_, _, until)| until);
         [
@@ -268,9 +277,14 @@ impl<S: Storage> Service<S> {
         .min()
     }
 
+    /// True if somebody waits for an answer that comes from a turn.
+    fn is_owed(&self) -> bool {
+        self.waiting > 0 || self.change.is_some() || self.asked.len() > 0 || self.lanes.is_awaited()
+    }
+
     /// True if a turn would do something at once: more has arrived than the last one could take.
     pub fn has_more(&self) -> bool {
-        !self.inbox.is_empty() || !self.answers.is_empty()
+        !self.inbox.is_empty() || !self.answers.is_empty() || self.was_full
     }
 
     /// Makes one turn: timers, messages, work, writes, and output, in the order that the contract of an outbox asks for.
@@ -304,6 +318,7 @@ impl<S: Storage> Service<S> {
         let stored = self.store(now, tracer);
         send(&self.node, &self.frames, self.outbox.late(), link);
         link.flush();
+        self.was_full = self.outbox.room() < Member::OUTBOX_MIN;
         self.outbox.clear();
         self.seen = 0;
         self.answers.extend(self.held.drain(..));

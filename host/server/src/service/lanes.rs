@@ -73,6 +73,16 @@ impl Lanes {
         self.0.iter().any(ticks)
     }
 
+    /// True if a lane has nothing in flight.
+    pub(super) fn has_free(&self) -> bool {
+        self.0.iter().any(|lane| lane.state == State::Free)
+    }
+
+    /// True if a client waits for a batch.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.0.iter().any(|lane| !lane.members.is_empty())
+    }
+
     /// Returns when somebody has waited for too long, or a lane asks again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = self.0.iter().flat_map(|lane| {

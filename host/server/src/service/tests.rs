@@ -209,3 +209,25 @@ fn a_node_alone_whose_disk_fails_confirms_nothing() {
     let halted = Answer::Failed(Failure::Halted);
     assert_eq!(cluster.answers(1), [halted]);
 }
+
+#[test]
+fn a_leader_without_a_majority_does_not_spin_over_a_key_that_is_due() {
+    let mut cluster = Cluster::started(3);
+    let leader = cluster.leader();
+    assert_eq!(cluster.write(leader, &lock(2_000)), [Reply::OK]);
+    cluster.stop((leader + 1) % 3);
+    cluster.stop((leader + 2) % 3);
+    // The network of the test looks after each turn whether another one is asked for at once.
+    cluster.run(10_000);
+}
+
+#[test]
+fn what_has_no_room_in_a_turn_does_not_wait_for_an_event() {
+    let mut cluster = Cluster::started(1);
+    assert_eq!(cluster.write(0, &set(b"a", b"1")), [Reply::OK]);
+    cluster.fill_outbox(0);
+    cluster.ask(0, &set(b"a", b"2"), false);
+    // One step of the clock, in which a node makes turns as long as it asks for them.
+    cluster.run(1);
+    assert!(cluster.is_answered());
+}
