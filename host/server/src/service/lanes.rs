@@ -201,7 +201,7 @@ impl Lane {
     /// Notes whether the node has taken what the lane has asked.
     pub(super) fn asked(&mut self, now: Instant, asked: Result<(), RequestError>) {
         self.state = match asked {
-            Ok(()) | Err(RequestError::Outstanding { .. }) => State::Asked,
+            Ok(()) => State::Asked,
             Err(RequestError::NumbersUsedUp | RequestError::NumberZero) => {
                 self.client = None;
                 State::Again(now)
@@ -223,6 +223,11 @@ impl Lane {
                 self.number = RequestNumber(0);
                 self.next = self.next.wrapping_add(1);
                 self.state = State::Free;
+                if !self.members.is_empty() {
+                    // The session before had no number left for this batch.
+                    self.number = RequestNumber(1);
+                    self.state = State::Again(now);
+                }
                 return;
             }
             Outcome::Busy => {
@@ -256,5 +261,42 @@ impl Lane {
         }
         // All of a batch were taken at about the same time, and the replies of a part could not be told from the others'.
         self.members.drain(..).map(|(token, _, _)| token).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_for_which_the_session_has_no_number_goes_to_the_next_session() {
+        let mut lane = Lane::new(7);
+        let mut answers = Vec::new();
+        let registered = |client| Outcome::<()>::Registered {
+            client: ClientId(client),
+        };
+        lane.on_outcome(Instant::ZERO, &registered(1), |_| None, &mut answers);
+        let mut work = Work::new(Token(1), false);
+        work.push(&Op::Add { key: b"a", by: 1 });
+        lane.fill(&mut VecDeque::from([work]), None);
+        let refused = Err(RequestError::NumbersUsedUp);
+        lane.asked(Instant::ZERO, refused);
+        assert!(matches!(lane.proposal(), Proposal::Register { .. }));
+        lane.asked(Instant::ZERO, Ok(()));
+        lane.on_outcome(Instant::ZERO, &registered(2), |_| None, &mut answers);
+        assert!(lane.must_ask_again(Instant::ZERO));
+        lane.asked(Instant::ZERO, Ok(()));
+        let key = RequestKey {
+            client: ClientId(2),
+            number: RequestNumber(1),
+        };
+        assert_eq!(lane.key(), Some(key));
+        let applied = Outcome::Applied {
+            slot: synod::Slot::new(9),
+            output: (),
+        };
+        let reply = [Reply::Integer(1)];
+        lane.on_outcome(Instant::ZERO, &applied, |_| Some(&reply), &mut answers);
+        assert_eq!(answers, [(Token(1), Answer::Replies(reply.to_vec()))]);
     }
 }

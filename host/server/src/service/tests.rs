@@ -7,7 +7,7 @@ use crate::capacity::LANES;
 use crate::op::{Condition, Expiry, Op, SetAnswer};
 use crate::reply::Reply;
 use harness::{Cluster, add, bulk, get, set};
-use synod::{NodeId, NodeSet, RequestNumber};
+use synod::{ClientId, NodeId, NodeSet, RequestNumber};
 
 #[test]
 fn what_is_set_at_one_node_is_read_at_every_other() {
@@ -230,4 +230,31 @@ fn what_has_no_room_in_a_turn_does_not_wait_for_an_event() {
     // One step of the clock, in which a node makes turns as long as it asks for them.
     cluster.run(1);
     assert!(cluster.is_answered());
+}
+
+#[test]
+fn a_client_that_asks_in_the_sessions_of_the_node_does_not_stop_the_others() {
+    let mut cluster = Cluster::started(3);
+    let long = |cluster: &mut Cluster| {
+        // A batch holds one of these, so that each lane has one.
+        for _ in 0..LANES {
+            cluster.ask(0, &set(&[b'k'; 128], &[b'v'; 256]), false);
+        }
+    };
+    long(&mut cluster);
+    cluster.answers(LANES);
+    let opened = cluster.asked(0, &Asked::Session { nonce: 77 });
+    let Answer::Opened(client) = opened else {
+        panic!("{opened:?}");
+    };
+    let sessions = usize::try_from(client.0).unwrap();
+    for session in 0..client.0 {
+        let op = add(b"count", 1);
+        let asked = Asked::request(ClientId(session), RequestNumber(1_000), &op);
+        cluster.take_asked(0, &asked.unwrap());
+    }
+    cluster.run(5);
+    long(&mut cluster);
+    cluster.answers(sessions + LANES);
+    assert_eq!(cluster.write(0, &set(b"a", b"1")), [Reply::OK]);
 }

@@ -268,10 +268,15 @@ impl Cluster {
         self.one()
     }
 
-    pub(super) fn asked(&mut self, node: usize, asked: &Asked) -> Answer {
+    /// Makes a request in a session of its own, without waiting for the answer.
+    pub(super) fn take_asked(&mut self, node: usize, asked: &Asked) {
         let (now, token) = (self.now(), self.token());
         let service = self.services.get_mut(&node).unwrap();
         service.take_asked(now, token, asked);
+    }
+
+    pub(super) fn asked(&mut self, node: usize, asked: &Asked) -> Answer {
+        self.take_asked(node, asked);
         self.answers(1).remove(0)
     }
 
