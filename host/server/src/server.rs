@@ -259,9 +259,8 @@ impl Server {
                     .peers
                     .on_event(now.monotonic, event, self.poll.registry())
                 {
-                    let token = event.token().0;
                     self.clients
-                        .on_event(now.monotonic, token, self.poll.registry());
+                        .on_event(now.monotonic, event, self.poll.registry());
                 }
             }
             has_more = self.turn(now, notices);

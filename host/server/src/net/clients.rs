@@ -2,8 +2,9 @@
 
 use crate::service::{Answer, Token};
 use crate::session::{Session, Surroundings};
+use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Registry, Token as Event};
+use mio::{Interest, Registry, Token as Number};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
 use synod::{Duration, Instant};
@@ -47,6 +48,8 @@ struct Connection {
     /// How many bytes of the output were sent.
     sent: usize,
     is_readable: bool,
+    /// True once an event has said that the client says no more. No other one follows.
+    is_ending: bool,
     /// When the client last read something, or there was nothing to read.
     progress: Instant,
     /// True once the client has closed its side.
@@ -63,7 +66,7 @@ impl Clients {
     ///
     /// The address cannot be listened to.
     pub fn new(registry: &Registry, mut listener: TcpListener, limits: Limits) -> io::Result<Self> {
-        registry.register(&mut listener, Event(Self::TOKENS), Interest::READABLE)?;
+        registry.register(&mut listener, Number(Self::TOKENS), Interest::READABLE)?;
         Ok(Self {
             listener,
             limits,
@@ -92,8 +95,8 @@ impl Clients {
     }
 
     /// Handles an event of a client's connection, or of the listener.
-    pub fn on_event(&mut self, now: Instant, token: usize, registry: &Registry) {
-        let Some(number) = token.checked_sub(Self::TOKENS) else {
+    pub fn on_event(&mut self, now: Instant, event: &Event, registry: &Registry) {
+        let Some(number) = event.token().0.checked_sub(Self::TOKENS) else {
             return;
         };
         if number == 0 {
@@ -124,7 +127,7 @@ impl Clients {
             let number = self.next;
             self.next += 1;
             let event = usize::try_from(number).unwrap_or(usize::MAX);
-            let token = Event(Self::TOKENS.saturating_add(event));
+            let token = Number(Self::TOKENS.saturating_add(event));
             let interests = Interest::READABLE | Interest::WRITABLE;
             if registry.register(&mut stream, token, interests).is_ok() {
                 self.accepted += 1;
@@ -196,6 +199,7 @@ impl Connection {
             output: Vec::new(),
             sent: 0,
             is_readable: true,
+            is_ending: false,
             progress: now,
             is_half_closed: false,
         }
@@ -253,8 +257,9 @@ impl Connection {
             Ok(count) => {
                 let read = scratch.get(..count).unwrap_or_default();
                 self.input.extend_from_slice(read);
-                // A short read has emptied the socket; the next event says that there is more.
-                self.is_readable = count == scratch.len();
+                // A short read has emptied the socket; the next event says that there is more. What was said before the client
+                // has closed its side has come with the same event as the end.
+                self.is_readable = count == scratch.len() || self.is_ending;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_readable = false,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -293,5 +298,86 @@ impl Connection {
 fn release(buffer: &mut Vec<u8>) {
     if buffer.is_empty() && buffer.capacity() > 4 * 1024 {
         *buffer = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::MembersCommand;
+    use crate::reply::Reply;
+    use crate::service::{Asked, Work};
+    use mio::{Events, Poll};
+    use std::net::{Shutdown, TcpStream as Client};
+
+    /// A server that has nothing to say.
+    struct Nothing;
+
+    impl Surroundings for Nothing {
+        fn unix(&self) -> u64 {
+            0
+        }
+
+        fn password(&self) -> Option<&[u8]> {
+            None
+        }
+
+        fn info(&self) -> String {
+            String::new()
+        }
+
+        fn status(&self) -> Reply {
+            Reply::Nil
+        }
+
+        fn members(&self) -> Reply {
+            Reply::Nil
+        }
+
+        fn take_work(&mut self, _: Work) {}
+
+        fn take_asked(&mut self, _: Token, _: Asked) {}
+
+        fn change_members(&mut self, _: Token, _: MembersCommand) {}
+    }
+
+    /// Waits for an event and handles what has come.
+    fn turn(poll: &mut Poll, clients: &mut Clients) {
+        let mut events = Events::with_capacity(16);
+        if !clients.has_more() {
+            poll.poll(&mut events, None).unwrap();
+        }
+        for event in &events {
+            clients.on_event(Instant::ZERO, event, poll.registry());
+        }
+        clients.advance(Instant::ZERO, &mut Nothing);
+    }
+
+    #[test]
+    fn a_client_that_closes_right_after_its_last_words_does_not_stay() {
+        let mut poll = Poll::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits { clients: 10 };
+        let mut clients = Clients::new(poll.registry(), listener, limits).unwrap();
+        let mut client = Client::connect(address).unwrap();
+        client.write_all(b"PING\r\n").unwrap();
+        let mut pong = [0; 7];
+        client.set_nonblocking(true).unwrap();
+        while client.read_exact(&mut pong).is_err() {
+            turn(&mut poll, &mut clients);
+        }
+        assert_eq!(&pong, b"+PONG\r\n");
+        while clients.has_more() {
+            turn(&mut poll, &mut clients);
+        }
+        // Both arrive before the server looks, which is one event.
+        client.write_all(b"*1\r\n").unwrap();
+        client.shutdown(Shutdown::Both).unwrap();
+        turn(&mut poll, &mut clients);
+        while clients.has_more() {
+            turn(&mut poll, &mut clients);
+        }
+        assert!(clients.is_empty());
     }
 }
