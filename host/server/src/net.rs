@@ -13,3 +13,20 @@ mod peers;
 pub use clients::{Clients, Limits};
 pub use hello::Hello;
 pub use peers::{Heard, Peers};
+
+use std::io::{self, ErrorKind};
+
+/// True if an error of accepting concerns one connection alone, so that the next one can be accepted.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Interrupted | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+    )
+}
+
+/// True if connections wait that cannot be accepted for the present, such as for want of file descriptors.
+fn is_accepted_later<T>(accepted: &io::Result<T>) -> bool {
+    accepted
+        .as_ref()
+        .is_err_and(|error| error.kind() != ErrorKind::WouldBlock)
+}

@@ -290,6 +290,7 @@ impl Server {
     fn turn(&mut self, now: Now, notices: &mut impl Notices) -> bool {
         let at = now.monotonic;
         self.peers.advance(at, self.poll.registry());
+        self.clients.accept_late(at, self.poll.registry());
         let service = &mut self.service;
         let mut has_more = self.peers.read(|frame| {
             service.take_frame(frame);

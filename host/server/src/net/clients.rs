@@ -33,6 +33,8 @@ pub struct Clients {
     next: u64,
     /// Connections with something to do.
     active: BTreeSet<u64>,
+    /// True if connections wait that the system had no room for.
+    must_accept: bool,
     scratch: Vec<u8>,
     accepted: u64,
     rejected: u64,
@@ -73,6 +75,7 @@ impl Clients {
             connections: BTreeMap::new(),
             next: 1,
             active: BTreeSet::new(),
+            must_accept: false,
             scratch: vec![0; PIECE],
             accepted: 0,
             rejected: 0,
@@ -105,15 +108,25 @@ impl Clients {
         let number = u64::try_from(number).unwrap_or(u64::MAX);
         if let Some(connection) = self.connections.get_mut(&number) {
             connection.is_readable = true;
+            connection.is_ending |= event.is_read_closed();
             self.active.insert(number);
+        }
+    }
+
+    /// Accepts what the system had no room for when it arrived. No event tells of it again.
+    pub fn accept_late(&mut self, now: Instant, registry: &Registry) {
+        if self.must_accept {
+            self.accept(now, registry);
         }
     }
 
     fn accept(&mut self, now: Instant, registry: &Registry) {
         loop {
-            let mut stream = match self.listener.accept() {
+            let accepted = self.listener.accept();
+            self.must_accept = super::is_accepted_later(&accepted);
+            let mut stream = match accepted {
                 Ok((stream, _)) => stream,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if super::is_transient(&error) => continue,
                 Err(_) => return,
             };
             if self.connections.len() >= self.limits.clients {

@@ -9,7 +9,7 @@ use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
+use std::io;
 use synod::{Instant, NodeId};
 
 /// The token of the listener for nodes.
@@ -45,6 +45,8 @@ pub struct Peers {
     incoming: BTreeMap<usize, Incoming>,
     /// The token of the next connection from a node.
     next: usize,
+    /// True if connections wait that the system had no room for.
+    must_accept: bool,
     /// The present time, as of the last call that names it.
     now: Instant,
     /// Nodes with frames that wait to be sent.
@@ -77,6 +79,7 @@ impl Peers {
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
             next: INCOMING,
+            must_accept: false,
             now: Instant::ZERO,
             dirty: Vec::new(),
             scratch: Vec::new(),
@@ -128,9 +131,12 @@ impl Peers {
         deadlines.filter_map(Outgoing::next_deadline).min()
     }
 
-    /// Dials the nodes for which it is time.
+    /// Dials the nodes for which it is time, and accepts what the system had no room for before.
     pub fn advance(&mut self, now: Instant, registry: &Registry) {
         self.now = now;
+        if self.must_accept {
+            self.accept(registry);
+        }
         for peer in self.outgoing.values_mut() {
             peer.advance(now, registry);
         }
@@ -162,10 +168,11 @@ impl Peers {
 
     fn accept(&mut self, registry: &Registry) {
         loop {
-            match self.listener.accept() {
+            let accepted = self.listener.accept();
+            self.must_accept = super::is_accepted_later(&accepted);
+            match accepted {
                 Ok((stream, from)) => self.welcome(stream, from, registry),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Whoever was not accepted for want of room dials again.
+                Err(error) if super::is_transient(&error) => {}
                 Err(_) => return,
             }
         }
