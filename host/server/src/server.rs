@@ -402,10 +402,10 @@ impl Server {
                         "hung up on {address}: it is no node of this cluster with these capacities"
                     ));
                 }
-                Heard::Stranger(_) => {}
-                Heard::SameNumber(address) => self.say(now, notices, &format_args!(
+                Heard::SameNumber(address) if self.peers.strangers() <= STRANGERS_NAMED => self.say(now, notices, &format_args!(
                     "{address} says that it is {} as well: stop one of the two, and never copy the directory of a node", self.node
                 )),
+                Heard::Stranger(_) | Heard::SameNumber(_) => {}
                 Heard::TwoProcesses(node, address) => self.say(now, notices, &format_args!(
                     "two processes are {node}, one of them at {address}: stop one of the two, and never copy the directory of a node"
                 )),

@@ -188,6 +188,24 @@ fn good_clients_are_served_beside_strangers_of_all_kinds() {
 }
 
 #[test]
+fn strangers_that_say_nothing_do_not_keep_nodes_out() {
+    let mut cluster = Cluster::start(3);
+    assert_eq!(cluster.client(0).ask("SET a 1"), ok());
+    cluster.stop(1);
+    cluster.stop(2);
+    let peers = cluster.peers_address(0);
+    // More than a node lets in.
+    let silent: Vec<_> = (0..400)
+        .map(|_| TcpStream::connect(peers).unwrap())
+        .collect();
+    // It has accepted them when it has answered this, which came later.
+    cluster.client(0).ask("PING");
+    cluster.restart(1);
+    assert_eq!(cluster.client(1).ask("SET a 2"), ok());
+    drop(silent);
+}
+
+#[test]
 fn an_argument_that_is_too_long_is_refused_and_the_connection_goes_on() {
     let cluster = Cluster::start(1);
     let mut client = cluster.client(0);

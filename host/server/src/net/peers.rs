@@ -47,6 +47,8 @@ pub struct Peers {
     next: usize,
     /// True if connections wait that the system had no room for.
     must_accept: bool,
+    /// The processes that have dialled.
+    processes: BTreeMap<NodeId, Processes>,
     /// The present time, as of the last call that names it.
     now: Instant,
     /// Nodes with frames that wait to be sent.
@@ -80,6 +82,7 @@ impl Peers {
             incoming: BTreeMap::new(),
             next: INCOMING,
             must_accept: false,
+            processes: BTreeMap::new(),
             now: Instant::ZERO,
             dirty: Vec::new(),
             scratch: Vec::new(),
@@ -171,26 +174,39 @@ impl Peers {
             let accepted = self.listener.accept();
             self.must_accept = super::is_accepted_later(&accepted);
             match accepted {
-                Ok((stream, from)) => self.welcome(stream, from, registry),
+                Ok((stream, _)) => self.welcome(stream, registry),
                 Err(error) if super::is_transient(&error) => {}
                 Err(_) => return,
             }
         }
     }
 
-    fn welcome(&mut self, mut stream: TcpStream, from: SocketAddr, registry: &Registry) {
+    fn welcome(&mut self, mut stream: TcpStream, registry: &Registry) {
         if self.incoming.len() >= INCOMING_MAX {
-            self.strangers += 1;
-            self.heard.push(Heard::Stranger(from));
-            return;
+            // Nodes say at once who they are, and each has one connection. Whoever has not may be silent forever.
+            let silent = |incoming: &Incoming| incoming.hello.is_none();
+            let silent = self.incoming.iter().find(|(_, incoming)| silent(incoming));
+            if let Some(token) = silent.map(|(token, _)| *token) {
+                self.close(token, None);
+            }
         }
-        let token = self.next;
-        self.next = INCOMING + (token + 1 - INCOMING) % (1 << 20);
+        let token = self.free_token();
         if registry
             .register(&mut stream, Token(token), Interest::READABLE)
             .is_ok()
         {
             self.incoming.insert(token, Incoming::new(stream));
+        }
+    }
+
+    /// Returns the token of a new connection from a node.
+    fn free_token(&mut self) -> usize {
+        loop {
+            let token = self.next;
+            self.next = INCOMING + (token + 1 - INCOMING) % (1 << 20);
+            if !self.incoming.contains_key(&token) {
+                return token;
+            }
         }
     }
 
@@ -208,20 +224,25 @@ impl Peers {
             while goes_on && let Some(incoming) = self.incoming.get_mut(&token) {
                 let was_known = incoming.hello.is_some();
                 let me = self.me;
-                let greet = |hello: &Hello| hello.cluster == me.cluster && hello.node != me.node;
+                let mut same_number = None;
+                let greet = |hello: &Hello| {
+                    let is_ours = hello.cluster == me.cluster;
+                    same_number = (is_ours && hello.node == me.node).then_some(hello.address);
+                    is_ours && hello.node != me.node
+                };
                 let progress = incoming.read(&mut self.scratch, greet, |frame| {
                     goes_on &= take(frame);
                 });
-                let hello = incoming.hello;
+                let greeted = incoming.hello.filter(|_| !was_known);
                 match progress {
                     Progress::Dry => goes_on = false,
                     Progress::More => {}
                     Progress::Closed => {
-                        self.close(token, was_known);
+                        self.close(token, same_number);
                         goes_on = false;
                     }
                 }
-                if let Some(hello) = hello.filter(|_| !was_known) {
+                if let Some(hello) = greeted {
                     self.greeted(token, hello);
                 }
             }
@@ -237,31 +258,55 @@ impl Peers {
     /// A node has said who it is. An earlier connection of it is closed: it has dialled again.
     fn greeted(&mut self, token: usize, hello: Hello) {
         self.learn(hello.node, hello.address);
-        let earlier: Vec<_> = self
-            .incoming
-            .iter()
-            .filter(|(other, incoming)| {
-                **other != token && incoming.hello.is_some_and(|known| known.node == hello.node)
-            })
-            .map(|(token, incoming)| (*token, incoming.hello))
-            .collect();
-        for (token, known) in earlier {
-            if known.is_some_and(|known| known.process != hello.process) {
-                let address = hello.address;
-                self.heard.push(Heard::TwoProcesses(hello.node, address));
-            }
-            self.incoming.remove(&token);
+        let is_earlier = |other: usize, incoming: &Incoming| {
+            other != token && incoming.hello.is_some_and(|known| known.node == hello.node)
+        };
+        self.incoming
+            .retain(|other, incoming| !is_earlier(*other, incoming));
+        let processes = self.processes.entry(hello.node).or_default();
+        if processes.take_turns(hello.process) {
+            let heard = Heard::TwoProcesses(hello.node, hello.address);
+            self.heard.push(heard);
         }
     }
 
-    fn close(&mut self, token: usize, was_known: bool) {
-        let Some(closed) = self.incoming.remove(&token) else {
+    /// Closes a connection. Whoever has not said that it is another node of this cluster is a stranger, or has the number
+    /// of this one.
+    fn close(&mut self, token: usize, same_number: Option<SocketAddr>) {
+        let closed = self.incoming.remove(&token);
+        let Some(stranger) = closed.filter(|closed| closed.hello.is_none()) else {
             return;
         };
-        if !was_known && let Ok(from) = closed.stream.peer_addr() {
-            self.strangers += 1;
+        self.strangers += 1;
+        if let Some(address) = same_number {
+            self.heard.push(Heard::SameNumber(address));
+        } else if let Ok(from) = stranger.stream.peer_addr() {
             self.heard.push(Heard::Stranger(from));
         }
+    }
+}
+
+/// The processes that have dialled under the number of one node.
+#[derive(Debug, Default)]
+struct Processes {
+    /// The last one, and the one before.
+    present: Option<u64>,
+    before: Option<u64>,
+    /// True if it was noticed that these two take turns.
+    is_noticed: bool,
+}
+
+impl Processes {
+    /// Notes that a process has dialled. Returns true, once, if two take turns: one that had been replaced is back. After
+    /// a restart there is a new one, and the old one never comes back.
+    fn take_turns(&mut self, process: u64) -> bool {
+        if self.present == Some(process) {
+            return false;
+        }
+        let is_back = self.before == Some(process);
+        self.before = self.present.replace(process);
+        let was_noticed = core::mem::replace(&mut self.is_noticed, is_back);
+        is_back && !was_noticed
     }
 }
 
@@ -281,5 +326,21 @@ impl Link for Peers {
                 peer.flush(self.now);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_is_no_second_process_and_two_that_take_turns_are_told_once() {
+        let mut processes = Processes::default();
+        let restarts = [1, 1, 2, 2, 3].map(|process| processes.take_turns(process));
+        assert_eq!(restarts, [false; 5]);
+        let turns = [4, 3, 4, 3].map(|process| processes.take_turns(process));
+        assert_eq!(turns, [false, true, false, false]);
+        assert!(!processes.take_turns(5));
+        assert!(processes.take_turns(3));
     }
 }
