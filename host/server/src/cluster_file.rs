@@ -145,10 +145,13 @@ impl ClusterFile {
     /// Returns the settings of a node.
     pub fn config(&self, node: NodeId) -> Config {
         let founder = self.founders.iter().next().unwrap_or(NodeId(0));
+        // Half as many heartbeats as usual, and a timeout that still outlasts the loss of two: an idle leader costs little.
         Config {
             members: self.founders,
             founder,
             cluster: self.cluster,
+            heartbeat: self.round_trip * 2,
+            election_timeout: self.round_trip * 7,
             ..Config::new(node, 1).with_round_trip(self.round_trip)
         }
     }
@@ -165,7 +168,7 @@ impl ClusterFile {
              \n\
              # The number of the cluster, drawn at random. Nodes of other clusters are ignored.\n\
              cluster = \"{:016x}\"\n\
-             # The longest usual round trip between two nodes. A silent leader is suspected after five of them.\n\
+             # The longest usual round trip between two nodes. A silent leader is suspected after seven of them.\n\
              round_trip_ms = {}\n\
              # The nodes that found the cluster. They stay the same for ever, whoever is a member later.\n\
              founders = {:?}\n",

@@ -497,10 +497,12 @@ impl<S: Storage> Service<S> {
             let _ = self.node.withdraw(key);
             self.fail(token, Failure::OutcomeUnknown);
         }
-        if let Some((_, token, until)) = self.change
+        if let Some((key, token, until)) = self.change
             && is_over(until)
         {
             self.change = None;
+            // It is not repeated any more, so that another change can be asked for. It may take effect all the same.
+            let _ = self.node.withdraw(key);
             self.fail(token, Failure::OutcomeUnknown);
         }
     }

@@ -56,7 +56,7 @@ pub fn run(command: &ClusterCommand) -> Exit {
 }
 
 fn serve(command: &ClusterCommand, directory: &Path) -> io::Result<Exit> {
-    fs::create_dir_all(directory)?;
+    create_directory(directory)?;
     let file = directory.join("cluster.toml");
     let cluster = cluster_file(command, &file)?;
     let mut children = Vec::new();
@@ -85,6 +85,15 @@ fn serve(command: &ClusterCommand, directory: &Path) -> io::Result<Exit> {
         child.wait()?;
     }
     Ok(exit)
+}
+
+/// Creates a directory that only its owner can read.
+fn create_directory(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Reads the file of the cluster, or writes a new one.
