@@ -18,9 +18,11 @@
 //! | [`cluster_file`] | the file of a cluster: its number, its founding members and their addresses |
 //! | [`capacity`] | the capacities of the node, from which all of its memory follows |
 //! | [`admin`] | questions of an operator to a running server |
+//! | [`bench`](mod@bench) | a benchmark of this server and of others |
 
 pub mod admin;
 pub mod batch;
+pub mod bench;
 pub mod capacity;
 pub mod cluster_file;
 pub mod command;

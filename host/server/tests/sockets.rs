@@ -8,6 +8,8 @@
     reason = "tests and their helpers may panic"
 )]
 
+#[path = "sockets/bench.rs"]
+mod bench;
 #[path = "sockets/harness.rs"]
 mod harness;
 
