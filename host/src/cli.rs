@@ -65,6 +65,9 @@ pub enum Command {
     /// `synod members`: the members of a real cluster.
     #[cfg(feature = "server")]
     Members(commands::server::members::MembersCommand),
+    /// `synod bench`: measures servers.
+    #[cfg(feature = "server")]
+    Bench(Box<commands::server::bench::BenchCommand>),
     /// `synod museum`: finds out which check catches each mutant.
     #[cfg(feature = "mutants")]
     Museum(commands::museum::MuseumCommand),
@@ -99,6 +102,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Status(command)) => commands::server::status::run(&command),
         #[cfg(feature = "server")]
         Ok(Command::Members(command)) => commands::server::members::run(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Bench(command)) => commands::server::bench::run(&command),
         #[cfg(feature = "mutants")]
         Ok(Command::Museum(command)) => commands::museum::run(&command),
         Err(error) => {
@@ -200,6 +205,9 @@ enum Action {
     Status(server::StatusArgs),
     /// Shows or changes the members of a real cluster
     Members(server::MembersArgs),
+    /// Measures the throughput and the latencies of servers that speak RESP
+    #[cfg_attr(feature = "server", command(long_about = server::BENCH_LONG_ABOUT))]
+    Bench(Box<server::BenchArgs>),
     /// Runs nodes that each contain a planted mistake, and shows which check catches it first
     #[command(hide = cfg!(not(feature = "mutants")))]
     Museum(mutants::MuseumArgs),
@@ -224,13 +232,16 @@ impl Cli {
             Some(Action::Status(args)) => Ok(Command::Status(args.command())),
             #[cfg(feature = "server")]
             Some(Action::Members(args)) => Ok(Command::Members(args.command())),
+            #[cfg(feature = "server")]
+            Some(Action::Bench(args)) => args.command().map(Box::new).map(Command::Bench),
             #[cfg(not(feature = "server"))]
             Some(
                 Action::Init(_)
                 | Action::Node(_)
                 | Action::Cluster(_)
                 | Action::Status(_)
-                | Action::Members(_),
+                | Action::Members(_)
+                | Action::Bench(_),
             ) => Err(UsageError::without_server()),
             #[cfg(feature = "mutants")]
             Some(Action::Museum(args)) => Ok(Command::Museum(args.command())),

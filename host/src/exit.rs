@@ -21,6 +21,8 @@ pub enum Exit {
     Usage,
     /// A run reached a bound before it was done.
     Stalled,
+    /// Requests of a benchmark failed.
+    Failed,
     /// Two runs of the same seed had different traces.
     Diverged,
     /// A sweep or a check was completed, but something that it should have covered never happened.
@@ -44,7 +46,7 @@ impl Exit {
             Self::Done => 0,
             Self::Violated => 1,
             Self::Usage => 2,
-            Self::Stalled => 3,
+            Self::Stalled | Self::Failed => 3,
             Self::Diverged => 4,
             Self::Vacuous => 5,
             Self::CutShort => 6,

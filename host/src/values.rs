@@ -184,6 +184,14 @@ pub(crate) fn events(text: &str) -> Result<u64, Expected> {
         .ok_or("a whole number from 1, such as 10_000_000")
 }
 
+/// Parses a number of requests or keys. More than a thousand millions are a slip of the keyboard.
+#[cfg(feature = "server")]
+pub(crate) fn count(text: &str) -> Result<u64, Expected> {
+    number(text)
+        .filter(|number| (1..=1_000_000_000).contains(number))
+        .ok_or("a whole number from 1 to 1000000000, such as 10_000")
+}
+
 /// Parses a percentage, as millionths: `5%`, `0.5%`, or `0`.
 pub(crate) fn percent(text: &str) -> Result<u32, Expected> {
     let takes = "a percentage from 0% to 100%, such as 5% or 0.5%";

@@ -1,5 +1,6 @@
-//! The commands of the server: real nodes on sockets and disks.
+//! The commands of the server: real nodes on sockets and disks, and what measures them.
 
+pub mod bench;
 pub mod cluster;
 pub mod init;
 pub mod members;

@@ -160,7 +160,7 @@ impl Account<'_> {
             Exit::Stalled if swept.failures.is_empty() => ("stalled", Some(self.unusual())),
             Exit::Stalled => ("stalled", failures("failed")),
             Exit::Vacuous => ("vacuous", Some(format!("never seen: {}", self.missing()))),
-            Exit::Done | Exit::Usage | Exit::CutShort => ("done", None),
+            Exit::Done | Exit::Usage | Exit::CutShort | Exit::Failed => ("done", None),
         }
     }
 

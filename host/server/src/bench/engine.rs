@@ -289,12 +289,10 @@ impl<'a, D: Dialect, F: Fn() -> D> Engine<'a, D, F> {
         self.last_answer.max(end).saturating_sub(self.plan.warm_up)
     }
 
-    /// True if what is left is not waited for: no server can be reached, or requests could not be begun long after they
-    /// were due.
+    /// True if what is left is not waited for: it is long after the end, or there is none and no server can be reached.
     fn is_hopeless(&self, now: Duration) -> bool {
-        let end = self.schedule.end();
-        let is_late = end.is_some_and(|end| now > end + self.plan.timeout);
-        is_late || now > self.last_ready + self.plan.timeout
+        let last = self.schedule.end().unwrap_or(self.last_ready);
+        now > last + self.plan.timeout
     }
 
     /// Counts what was not answered or not begun as failed.

@@ -191,10 +191,10 @@ enum MembersActionArgs {
 }
 
 /// The port for clients if none is given.
-const PORT: u16 = 7379;
+pub(super) const PORT: u16 = 7379;
 
 /// Parses an address with or without a port.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = bare.parse() {
         return Ok(SocketAddr::new(ip, PORT));

@@ -134,7 +134,7 @@ fn serve(command: &NodeCommand) -> Result<(), String> {
 }
 
 /// Reads the password of clients.
-fn password(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn password(path: &Path) -> Result<Vec<u8>, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let password = text.lines().next().unwrap_or_default();
     if password.is_empty() {

@@ -155,10 +155,11 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// Returns a time with three digits and its unit.
+/// Returns a time with three digits and its unit. No request takes a time of zero, which stands for no requests.
 fn short(nanos: u64) -> String {
     let (unit, name) = match nanos {
-        0..1_000 => return format!("{nanos} ns"),
+        0 => return "-".to_owned(),
+        1..1_000 => return format!("{nanos} ns"),
         1_000..1_000_000 => (1_000, "µs"),
         1_000_000..1_000_000_000 => (1_000_000, "ms"),
         _ => (1_000_000_000, "s"),
@@ -223,11 +224,11 @@ mod tests {
     fn numbers_are_short_and_grouped() {
         let grouped = [0, 999, 1_000, 1_234_567].map(grouped);
         assert_eq!(grouped, ["0", "999", "1,000", "1,234,567"]);
-        let short = [999, 1_000, 12_345, 999_999, 1_234_567, 2_000_000_000].map(short);
+        let short = [0, 999, 1_000, 12_345, 999_999, 1_234_567, 2_000_000_000].map(short);
         assert_eq!(
             short,
             [
-                "999 ns", "1.00 µs", "12.3 µs", "999 µs", "1.23 ms", "2.00 s"
+                "-", "999 ns", "1.00 µs", "12.3 µs", "999 µs", "1.23 ms", "2.00 s"
             ]
         );
     }

@@ -1,0 +1,322 @@
+//! `synod bench`: measures servers, one alone or two side by side.
+
+use super::node::password;
+use crate::commands::run::OutputFormat;
+use crate::exit::{Exit, print_error};
+use crate::json;
+use crate::progress;
+use crate::signals::{self, FirstSignal};
+use core::fmt::{self, Write as _};
+use core::net::SocketAddr;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use synod_server::bench::report::{Comparison, ComparisonTable, Summary, SummaryTable};
+use synod_server::bench::{
+    BenchError, Length, Operation, Pace, Plan, Progress, Resp, Watch, run as bench,
+};
+
+/// What to measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BenchCommand {
+    /// What is done, and on which servers.
+    pub plan: Plan,
+    /// The servers to compare with; none for no comparison.
+    pub against: Vec<SocketAddr>,
+    /// The number of rounds on either side of a comparison.
+    pub rounds: u32,
+    /// The file with the password of the servers.
+    pub password_file: Option<PathBuf>,
+    /// Format of the figures.
+    pub form: OutputFormat,
+}
+
+/// Why there are no figures.
+enum Trouble {
+    /// Nothing could be measured.
+    Unusable(String),
+    /// What was to be read could not be set.
+    Unfilled(String),
+}
+
+impl From<BenchError> for Trouble {
+    fn from(error: BenchError) -> Self {
+        Self::Unusable(error.to_string())
+    }
+}
+
+/// Executes the command. The figures go to the standard output, everything else to the standard error.
+pub fn run(command: &BenchCommand) -> Exit {
+    signals::install(FirstSignal::StopsRun);
+    let mut out = Vec::new();
+    let measured = if command.against.is_empty() {
+        measure(command, &mut out)
+    } else {
+        compare(command, &mut out)
+    };
+    let failed = match measured {
+        Ok(failed) => failed,
+        Err(Trouble::Unusable(text)) => {
+            print_error(&text);
+            return Exit::Usage;
+        }
+        Err(Trouble::Unfilled(text)) => {
+            print_error(&text);
+            return Exit::Failed;
+        }
+    };
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(&out).and_then(|()| stdout.flush()) {
+        Err(error) if Exit::from_output(&error) != Exit::Done => Exit::Usage,
+        _ if signals::is_stop_requested() => Exit::Interrupted,
+        _ if failed > 0 => Exit::Failed,
+        _ => Exit::Done,
+    }
+}
+
+/// Measures servers once. Returns how many requests failed.
+fn measure(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
+    let plan = &command.plan;
+    let servers = Servers::new(command)?;
+    servers.fill(plan)?;
+    let summary = servers.round(plan)?;
+    match command.form {
+        OutputFormat::Text => {
+            let whose = name(&plan.addresses);
+            let heading = Heading { whose, plan };
+            text(out, &format_args!("{heading}\n{}", SummaryTable(&summary)));
+        }
+        OutputFormat::Json => json::line(out, &Line::new("bench", plan, &summary)),
+    }
+    Ok(summary.failed)
+}
+
+/// Measures two sides in turn, so that what else the machine does falls on both. Returns how many requests failed.
+fn compare(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
+    let servers = Servers::new(command)?;
+    let second = Plan {
+        addresses: command.against.clone(),
+        ..command.plan.clone()
+    };
+    let plans = [&command.plan, &second];
+    for plan in plans {
+        servers.fill(plan)?;
+    }
+    let [mut first, mut second] = [Vec::new(), Vec::new()];
+    for round in 0..command.rounds {
+        // Who comes first changes, as whatever grows during the rounds would favour one side.
+        let [one, other] = plans;
+        let (one, other) = if round.is_multiple_of(2) {
+            let one = servers.round(one)?;
+            (one, servers.round(other)?)
+        } else {
+            let other = servers.round(other)?;
+            (servers.round(one)?, other)
+        };
+        if signals::is_stop_requested() {
+            break;
+        }
+        first.push(one);
+        second.push(other);
+    }
+    if first.is_empty() {
+        let text = "stopped before both sides were measured once: there is nothing to compare";
+        return Err(Trouble::Unusable(text.to_owned()));
+    }
+    let compared = Comparison::new(&first, &second);
+    match command.form {
+        OutputFormat::Text => {
+            let names = plans.map(|plan| name(&plan.addresses));
+            let [one, other] = &names;
+            let table = ComparisonTable {
+                names: [one, other],
+                rounds: [&first, &second],
+            };
+            let heading = Heading {
+                whose: names.join(" and "),
+                plan: &command.plan,
+            };
+            text(out, &format_args!("{heading}\n{table}"));
+        }
+        OutputFormat::Json => {
+            for (number, sides) in (1..).zip(first.iter().zip(&second)) {
+                let (one, other) = sides;
+                for (side, plan, summary) in [("first", plans[0], one), ("second", plans[1], other)]
+                {
+                    let mut line = Line::new("round", plan, summary);
+                    (line.round, line.side) = (Some(number), Some(side));
+                    json::line(out, &line);
+                }
+            }
+            json::line(
+                out,
+                &ComparisonLine {
+                    event: "comparison",
+                    rounds: first.len(),
+                    compared: &compared,
+                },
+            );
+        }
+    }
+    Ok(compared.failed)
+}
+
+/// How servers are reached.
+struct Servers {
+    password: Option<Vec<u8>>,
+}
+
+impl Servers {
+    fn new(command: &BenchCommand) -> Result<Self, Trouble> {
+        let password = command.password_file.as_deref().map(password).transpose();
+        Ok(Self {
+            password: password.map_err(Trouble::Unusable)?,
+        })
+    }
+
+    /// Sets what is read.
+    fn fill(&self, plan: &Plan) -> Result<(), Trouble> {
+        let Some(fill) = plan.fill() else {
+            return Ok(());
+        };
+        let filled = self.round(&fill)?;
+        match filled.failures.keys().next() {
+            Some(reason) => Err(Trouble::Unfilled(format!(
+                "{}: {} of {} keys could not be set: {reason}",
+                name(&plan.addresses),
+                filled.failed,
+                plan.keys
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes one round.
+    fn round(&self, plan: &Plan) -> Result<Summary, BenchError> {
+        let (what, len) = match plan.length {
+            Length::Time(time) => ("seconds", (plan.warm_up + time).as_secs()),
+            Length::Requests(requests) => ("requests", requests),
+        };
+        let what_for = format!("{}, {}", name(&plan.addresses), plan.operation.name());
+        progress::counted(what, len, |count| {
+            let progress = |so_far: Progress| {
+                let position = match plan.length {
+                    Length::Time(_) => so_far.elapsed.as_secs(),
+                    Length::Requests(_) => so_far.done + so_far.failed,
+                };
+                let (done, failed) = (so_far.done, so_far.failed);
+                count(
+                    position,
+                    &format_args!("{what_for}: {done} done, {failed} failed"),
+                );
+            };
+            let watch = Watch {
+                stop: signals::stop_flag(),
+                progress: &progress,
+            };
+            bench(plan, || Resp::new(self.password.clone()), watch)
+        })
+    }
+}
+
+/// Returns a short name of one side.
+fn name(addresses: &[SocketAddr]) -> String {
+    match addresses {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, others @ ..] => format!("{first} +{}", others.len()),
+    }
+}
+
+/// Appends text.
+fn text(out: &mut Vec<u8>, what: &impl fmt::Display) {
+    let mut text = String::new();
+    // A string takes everything.
+    let _ = write!(text, "{what}");
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// What was done, in one line.
+struct Heading<'a> {
+    whose: String,
+    plan: &'a Plan,
+}
+
+impl fmt::Display for Heading<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { whose, plan } = self;
+        write!(f, "{whose}: {}", plan.operation.name())?;
+        if let Operation::Mix { reads_ppm } = plan.operation {
+            let digits = format!("{}.{:04}", reads_ppm / 10_000, reads_ppm % 10_000);
+            let percent = digits.trim_end_matches('0').trim_end_matches('.');
+            write!(f, " with {percent}% reads")?;
+        }
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let (clients, depth) = (plan.clients, plan.depth);
+        write!(
+            f,
+            ", {clients} client{} with up to {depth} request{}, {} keys, values of {} bytes; ",
+            plural(clients),
+            plural(depth),
+            plan.keys,
+            plan.value_bytes
+        )?;
+        match plan.pace {
+            Pace::Closed => f.write_str("latency from when a request was sent"),
+            Pace::Open { per_second } => write!(
+                f,
+                "{per_second} requests a second, latency from when a request was due"
+            ),
+        }
+    }
+}
+
+/// The figures of a round, as a line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    side: Option<&'static str>,
+    addresses: Vec<String>,
+    operation: &'static str,
+    clients: usize,
+    depth: usize,
+    /// The rate of an open loop.
+    rate: Option<u64>,
+    keys: u64,
+    value_bytes: usize,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
+
+impl<'a> Line<'a> {
+    fn new(event: &'static str, plan: &Plan, summary: &'a Summary) -> Self {
+        Self {
+            event,
+            round: None,
+            side: None,
+            addresses: plan.addresses.iter().map(SocketAddr::to_string).collect(),
+            operation: plan.operation.name(),
+            clients: plan.clients,
+            depth: plan.depth,
+            rate: match plan.pace {
+                Pace::Closed => None,
+                Pace::Open { per_second } => Some(per_second),
+            },
+            keys: plan.keys,
+            value_bytes: plan.value_bytes,
+            summary,
+        }
+    }
+}
+
+/// The result of a comparison, as the last line of JSON.
+#[derive(Serialize)]
+struct ComparisonLine<'a> {
+    event: &'static str,
+    rounds: usize,
+    #[serde(flatten)]
+    compared: &'a Comparison,
+}
