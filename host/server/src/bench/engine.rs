@@ -20,6 +20,8 @@ use std::io::{self, ErrorKind};
 const EVENTS: usize = 1024;
 /// How often connections are looked at that wait for long, and the progress is reported.
 const LOOK: Duration = Duration::from_millis(50);
+/// The error of a process that has as many files and connections as it may; none where it has another number.
+const EMFILE: Option<i32> = if cfg!(unix) { Some(24) } else { None };
 
 /// Why a benchmark has not begun.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub enum BenchError {
     Stranger(SocketAddr, &'static str),
     /// A server does not take a connection, for this reason.
     Refused(SocketAddr, String),
+    /// There are more clients than this process may have connections.
+    TooManyClients(io::Error),
     /// There are no addresses.
     NoAddress,
     /// The system has refused what every benchmark needs.
@@ -57,6 +61,10 @@ impl fmt::Display for BenchError {
             Self::Refused(address, reason) => write!(
                 f,
                 "{address} does not serve this client ({reason}): give the password, or use fewer clients"
+            ),
+            Self::TooManyClients(error) => write!(
+                f,
+                "{error}: use fewer clients, or raise the number of files that a process may open (ulimit -n)"
             ),
             Self::NoAddress => f.write_str("there is no server to measure: name its address"),
             Self::System(error) => error.fmt(f),
@@ -211,6 +219,9 @@ impl<'a, D: Dialect, F: Fn() -> D> Engine<'a, D, F> {
             return BenchError::NoAddress;
         };
         match broken {
+            Broken::System(error) if EMFILE.is_some() && error.raw_os_error() == EMFILE => {
+                BenchError::TooManyClients(error)
+            }
             Broken::System(error) => BenchError::Unreachable(address, error),
             Broken::Silent(time) => BenchError::Silent(address, time),
             Broken::Refused(reason) => BenchError::Refused(address, reason),
