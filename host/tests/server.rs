@@ -196,6 +196,46 @@ fn an_operator_sees_who_leads_and_who_is_a_member() {
 }
 
 #[test]
+fn a_benchmark_says_by_its_exit_code_whether_requests_failed() {
+    let data = directory("measured-cluster");
+    let cluster = Cluster::start(&data);
+    assert_eq!(cluster.ask(0, "PING"), "+PONG");
+    let address = format!("127.0.0.1:{}", cluster.port);
+    let bench = |more: &[&str]| {
+        let short = [
+            "bench",
+            "--requests",
+            "20",
+            "--warm-up",
+            "0",
+            "--clients",
+            "4",
+        ];
+        let line = [&short[..], &["--connect", &address], more].concat();
+        let output = run(&line);
+        let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+        (output.status.code(), stdout, output)
+    };
+    let (code, table, output) = bench(&["--op", "mix"]);
+    assert_eq!(code, Some(0), "{output:?}");
+    assert!(table.contains("mix with 50% reads, 4 clients"), "{table}");
+
+    let (code, json, output) = bench(&["--value-bytes", "257", "--format", "json"]);
+    assert_eq!(code, Some(3), "{output:?}");
+    let expected = "\"failed\":20,\"failures\":{\"ERR value is longer than 256 bytes\":20}";
+    assert!(json.contains(expected), "{json}");
+
+    let (code, table, output) = bench(&["--against", &address, "--rounds", "2"]);
+    assert_eq!(code, Some(0), "{output:?}");
+    assert_eq!(table.matches("median").count(), 2, "{table}");
+    assert!(table.contains("first divided by second"), "{table}");
+
+    let nobody = error_of(&run(&["bench", "--connect", "127.0.0.1:1"]));
+    assert!(nobody.contains("start a server there"), "{nobody}");
+    assert_eq!(nobody.lines().count(), 1, "{nobody}");
+}
+
+#[test]
 fn a_mistake_of_the_operator_is_said_in_one_line() {
     let data = directory("mistakes");
     fs::create_dir_all(&data).unwrap();
