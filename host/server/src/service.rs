@@ -399,6 +399,11 @@ impl<S: Storage> Service<S> {
 
     /// Proposes what waits, in as many batches as there are free lanes.
     fn propose<T: Tracer<Keyspace, PAGE>>(&mut self, now: Now, tracer: &mut T) {
+        // A node that has not joined passes requests to others, and hears their outcome without the replies, which are kept by
+        // who has applied the batch.
+        if !self.node.is_active() {
+            return;
+        }
         let at = now.monotonic;
         for index in 0..LANES {
             if self.outbox.room() < Member::OUTBOX_MIN {

@@ -19,6 +19,26 @@ fn what_is_set_at_one_node_is_read_at_every_other() {
 }
 
 #[test]
+fn a_command_at_a_node_that_has_not_joined_yet_gets_its_reply_later() {
+    let mut cluster = Cluster::begun(3);
+    cluster.stop(2);
+    cluster.run(3_000);
+    // So much that it takes a while to fetch.
+    for key in 0..300_u16 {
+        cluster.write(0, &set(&key.to_le_bytes(), &[b'v'; 256]));
+    }
+    cluster.add(2);
+    for _ in 0..20 {
+        cluster.ask(2, &add(b"count", 1), false);
+        cluster.run(10);
+    }
+    for answer in cluster.answers(20) {
+        assert!(matches!(answer, Answer::Replies(_)), "{answer:?}");
+    }
+    assert_eq!(cluster.read(2, &get(b"count")), [bulk(b"20")]);
+}
+
+#[test]
 fn commands_of_many_clients_share_batches() {
     let mut cluster = Cluster::started(3);
     let leader = cluster.leader();

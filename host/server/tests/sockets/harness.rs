@@ -70,7 +70,7 @@ impl Cluster {
             directory: std::env::temp_dir().join(name),
             file,
             change,
-            starts: number << 32,
+            starts: number << 8,
             running: BTreeMap::new(),
         };
         for node in 0..nodes {
@@ -90,7 +90,7 @@ impl Cluster {
             clients_max: 10_000,
             password: None,
             log_capacity: 4 << 20,
-            random: (6, self.starts << 8),
+            random: (6, self.starts << 48),
         };
         (self.change)(&mut options);
         options

@@ -95,6 +95,13 @@ pub(super) fn bulk(bytes: &[u8]) -> Reply {
 impl Cluster {
     /// Starts a cluster, and waits until each of its nodes follows a leader.
     pub(super) fn started(nodes: u16) -> Self {
+        let mut cluster = Self::begun(nodes);
+        cluster.run(3_000);
+        cluster
+    }
+
+    /// Starts a cluster of which no node has joined yet.
+    pub(super) fn begun(nodes: u16) -> Self {
         let address = Addresses {
             peers: ([127, 0, 0, 1], 1).into(),
             clients: ([127, 0, 0, 1], 2).into(),
@@ -113,7 +120,6 @@ impl Cluster {
         for node in 0..nodes.into() {
             cluster.add(node);
         }
-        cluster.run(3_000);
         cluster
     }
 
