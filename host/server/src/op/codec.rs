@@ -54,10 +54,7 @@ impl Op<'_> {
                 sink.put_u8(kind::SCAN);
                 sink.put_u64(*cursor);
                 sink.put_u32(*count);
-                sink.put_u8(u8::from(pattern.is_some()));
-                if let Some(pattern) = pattern {
-                    put_key(sink, pattern);
-                }
+                put_pattern(sink, *pattern);
             }
             Self::Set {
                 key,
@@ -72,14 +69,7 @@ impl Op<'_> {
                 condition.put_value(sink);
                 expiry.put_time(sink);
             }
-            Self::SetMany(pairs) => {
-                sink.put_u8(kind::SET_MANY);
-                put_count(sink, pairs.len());
-                for (key, value) in pairs {
-                    put_key(sink, key);
-                    put_value(sink, value);
-                }
-            }
+            Self::SetMany(pairs) => put_pairs(sink, pairs),
             Self::Take(key) => put_kind_and_key(sink, kind::TAKE, key),
             Self::GetAndExpire { key, expiry } => {
                 put_kind_and_key(sink, kind::GET_AND_EXPIRE, key);
@@ -106,12 +96,7 @@ impl Op<'_> {
                 expiry.put_time(sink);
             }
             Self::Persist(key) => put_kind_and_key(sink, kind::PERSIST, key),
-            Self::Tick(tick) => {
-                sink.put_u8(kind::TICK);
-                sink.put_u64(tick.ballot);
-                sink.put_u64(tick.since);
-                sink.put_u64(tick.unix);
-            }
+            Self::Tick(tick) => put_tick(sink, *tick),
         }
     }
 
@@ -222,6 +207,29 @@ pub(super) fn put_value(sink: &mut impl Sink, value: &[u8]) {
 fn put_count(sink: &mut impl Sink, count: usize) {
     let count = u16::try_from(count).unwrap_or(u16::MAX);
     sink.put(&count.to_le_bytes());
+}
+
+fn put_pattern(sink: &mut impl Sink, pattern: Option<&[u8]>) {
+    sink.put_u8(u8::from(pattern.is_some()));
+    if let Some(pattern) = pattern {
+        put_key(sink, pattern);
+    }
+}
+
+fn put_pairs(sink: &mut impl Sink, pairs: &[(&[u8], &[u8])]) {
+    sink.put_u8(kind::SET_MANY);
+    put_count(sink, pairs.len());
+    for (key, value) in pairs {
+        put_key(sink, key);
+        put_value(sink, value);
+    }
+}
+
+fn put_tick(sink: &mut impl Sink, tick: Tick) {
+    sink.put_u8(kind::TICK);
+    sink.put_u64(tick.ballot);
+    sink.put_u64(tick.since);
+    sink.put_u64(tick.unix);
 }
 
 fn put_kind_and_key(sink: &mut impl Sink, kind: u8, key: &[u8]) {

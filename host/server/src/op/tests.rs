@@ -42,6 +42,35 @@ pub(crate) fn tick() -> impl Strategy<Value = Tick> {
     })
 }
 
+/// A valid operation that only reads.
+fn read(key: BoxedStrategy<&'static [u8]>) -> BoxedStrategy<Op<'static>> {
+    let keys = vec(key.clone(), 1..5).boxed();
+    let unit = select(vec![Unit::Seconds, Unit::Milliseconds]);
+    let pattern = prop_oneof![
+        key.clone(),
+        select(vec![&b"*"[..], b"k?", b"[a-k]*", b"*\\1"])
+    ]
+    .boxed();
+    let cursor = prop_oneof![Just(0), 0..9_u64, any::<u64>()];
+    let scan = (cursor, proptest::option::of(pattern.clone()), 0..20_u32);
+    prop_oneof![
+        key.clone().prop_map(Op::Get),
+        keys.clone().prop_map(Op::GetMany),
+        keys.prop_map(Op::Exists),
+        key.clone().prop_map(Op::Length),
+        key.clone().prop_map(Op::Type),
+        (key, unit).prop_map(|(key, unit)| Op::TimeLeft { key, unit }),
+        Just(Op::Size),
+        pattern.prop_map(Op::Keys),
+        scan.prop_map(|(cursor, pattern, count)| Op::Scan {
+            cursor,
+            pattern,
+            count
+        }),
+    ]
+    .boxed()
+}
+
 /// A valid operation on keys and with values from these strategies.
 pub(crate) fn op(
     key: BoxedStrategy<&'static [u8]>,
@@ -56,12 +85,6 @@ pub(crate) fn op(
         ExpireOnly::Later,
         ExpireOnly::Earlier,
     ]);
-    let unit = select(vec![Unit::Seconds, Unit::Milliseconds]);
-    let pattern = prop_oneof![
-        key.clone(),
-        select(vec![&b"*"[..], b"k?", b"[a-k]*", b"*\\1"])
-    ]
-    .boxed();
     let set = (
         key.clone(),
         value.clone(),
@@ -69,26 +92,6 @@ pub(crate) fn op(
         expiry(),
         answers,
     );
-    let reads = prop_oneof![
-        key.clone().prop_map(Op::Get),
-        keys.clone().prop_map(Op::GetMany),
-        keys.clone().prop_map(Op::Exists),
-        key.clone().prop_map(Op::Length),
-        key.clone().prop_map(Op::Type),
-        (key.clone(), unit).prop_map(|(key, unit)| Op::TimeLeft { key, unit }),
-        Just(Op::Size),
-        pattern.clone().prop_map(Op::Keys),
-        (
-            prop_oneof![Just(0), 0..9_u64, any::<u64>()],
-            proptest::option::of(pattern),
-            0..20_u32
-        )
-            .prop_map(|(cursor, pattern, count)| Op::Scan {
-                cursor,
-                pattern,
-                count
-            }),
-    ];
     let removals = prop_oneof![
         key.clone().prop_map(Op::Take),
         keys.prop_map(Op::Delete),
@@ -110,7 +113,7 @@ pub(crate) fn op(
     ];
     let by = prop_oneof![8 => -20..20_i64, 1 => any::<i64>()];
     prop_oneof![
-        3 => reads,
+        3 => read(key.clone()),
         6 => set.prop_map(|(key, value, condition, expiry, answer)| Op::Set {
             key,
             value,

@@ -71,6 +71,10 @@ fn commands_about_the_connection_are_read() {
             }),
         ),
     ]);
+}
+
+#[test]
+fn what_a_client_says_of_its_connection_is_read() {
     reads(vec![
         ("client setname here", ClientCommand::SetName(b"here")),
         ("client SETNAME \"\"", ClientCommand::SetName(b"")),
@@ -89,6 +93,10 @@ fn commands_about_the_connection_are_read() {
         ("client no-evict ON", ClientCommand::Ignored),
         ("client no-touch off", ClientCommand::Ignored),
     ]);
+}
+
+#[test]
+fn mistakes_about_the_connection_have_the_errors_of_redis() {
     let names = "cannot contain spaces, newlines or special characters.";
     for (line, text) in [
         ("select 1", "ERR DB index is out of range"),

@@ -59,12 +59,7 @@ impl Model {
                 answer,
             } => {
                 let old = get(key);
-                let holds = match condition {
-                    Condition::Always => true,
-                    Condition::Absent => old.is_none(),
-                    Condition::Present => old.is_some(),
-                    Condition::Equals(wanted) => old.as_deref() == Some(*wanted),
-                };
+                let holds = self.holds(key, *condition);
                 if holds {
                     self.put(key, value, *expiry);
                 }
@@ -95,36 +90,44 @@ impl Model {
                     .count(),
             ),
             Op::DeleteIf { key, condition } => {
-                let is_there = get(key).is_some();
-                let holds = match condition {
-                    Condition::Always | Condition::Present => is_there,
-                    Condition::Absent => false,
-                    Condition::Equals(wanted) => get(key).as_deref() == Some(*wanted),
-                };
-                if holds {
-                    self.keys.remove(*key);
-                }
-                Reply::Integer(i64::from(holds))
+                let removed = self.holds(key, *condition) && self.keys.remove(*key).is_some();
+                Reply::Integer(i64::from(removed))
             }
             Op::Add { key, by } => self.add(key, *by),
-            Op::Append { key, value } => {
-                let value = [&get(key).unwrap_or_default()[..], value].concat();
-                if value.len() > VALUE_MAX {
-                    return error("ERR string exceeds maximum allowed size (256 bytes)");
-                }
-                self.put(key, &value, Expiry::Keep);
-                count(value.len())
-            }
+            Op::Append { key, value } => self.append(key, value),
             Op::Expire { key, expiry, only } => self.expire(key, *expiry, *only),
-            Op::Persist(key) => {
-                let Some((_, until)) = self.keys.get_mut(*key) else {
-                    return Reply::Integer(0);
-                };
-                let was = core::mem::replace(until, Until::Never);
-                Reply::Integer(i64::from(was != Until::Never))
-            }
+            Op::Persist(key) => self.persist(key),
             Op::Tick(tick) => self.tick(*tick),
         }
+    }
+
+    /// True if a condition holds for the value of a key, if there is one.
+    fn holds(&self, key: &[u8], condition: Condition<'_>) -> bool {
+        let value = self.keys.get(key).map(|(value, _)| value.as_slice());
+        match condition {
+            Condition::Always => true,
+            Condition::Absent => value.is_none(),
+            Condition::Present => value.is_some(),
+            Condition::Equals(wanted) => value == Some(wanted),
+        }
+    }
+
+    fn persist(&mut self, key: &[u8]) -> Reply {
+        let Some((_, until)) = self.keys.get_mut(key) else {
+            return Reply::Integer(0);
+        };
+        let was = core::mem::replace(until, Until::Never);
+        Reply::Integer(i64::from(was != Until::Never))
+    }
+
+    fn append(&mut self, key: &[u8], more: &[u8]) -> Reply {
+        let old = self.keys.get(key).map(|(value, _)| value.as_slice());
+        let value = [old.unwrap_or_default(), more].concat();
+        if value.len() > VALUE_MAX {
+            return error("ERR string exceeds maximum allowed size (256 bytes)");
+        }
+        self.put(key, &value, Expiry::Keep);
+        Reply::Integer(i64::try_from(value.len()).unwrap())
     }
 
     fn put(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
