@@ -292,13 +292,8 @@ impl<
                 .get_or_insert(Violation::StorageMiscounted { node });
             return Err(Failed::Storage);
         }
-        // Whoever has begun to store a snapshot keeps it until its last page is written, whatever others fetch (rule J3).
-        if written.is_ok()
-            && !writes.is_empty()
-            && journal.is_checkpointing()
-            && !node.keeps_for_storage()
-            && !node.mistake().is_any()
-        {
+        let has_written = written.is_ok() && !writes.is_empty();
+        if has_written && stores_what_it_does_not_keep(journal, node) {
             let broken = "stores a snapshot that it does not keep for itself (J3)";
             let node = node.id();
             self.broken
@@ -440,6 +435,21 @@ fn begins_intact<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, con
             return true;
         }
     }
+}
+
+/// True if a journal stores a snapshot that its node does not keep until the last page is written, whatever others fetch
+/// (rule J3). A node with a mutant is not judged by how it does something.
+fn stores_what_it_does_not_keep<
+    M: StateMachine,
+    const WINDOW: usize,
+    const CLIENTS: usize,
+    const PAGE: usize,
+    const BYTES: usize,
+>(
+    journal: &Journal<Disk<BYTES>>,
+    node: &Node<M, WINDOW, CLIENTS, PAGE>,
+) -> bool {
+    journal.is_checkpointing() && !node.keeps_for_storage() && !node.mistake().is_any()
 }
 
 /// A slot for which a node is told another decision than it has voted for.

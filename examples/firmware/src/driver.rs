@@ -22,10 +22,8 @@ pub fn drive<
     mut journal: Option<&mut Journal<S>>,
     outbox: &mut Outbox<M, P, ROOM>,
 ) -> ! {
-    let mut frames = Frames::new(node.fingerprint());
-    let mut service = Service::new();
-    let mut line = Line::default();
-    let mut log = Log::default();
+    let (mut frames, mut service) = (Frames::new(node.fingerprint()), Service::new());
+    let (mut line, mut log) = (Line::default(), Log::default());
     loop {
         board.wait(node.next_deadline());
         let now = board.now();
@@ -65,7 +63,6 @@ pub fn drive<
             node.fence(now, outbox, &mut log);
             journal = None;
         }
-
         for outgoing in outbox.late() {
             send_message(board, &frames, node, outgoing);
         }

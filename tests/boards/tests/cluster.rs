@@ -211,7 +211,12 @@ fn a_board_with_a_new_number_takes_the_place_of_a_lost_one_and_votes() {
     client.ask(toggle);
     cluster.switch_on(0, &[]);
 
-    // Board 2 comes back with its old flash. It is told, votes no more, and its number is refused for ever.
+    a_removed_board_is_told_so(&mut cluster, &mut client);
+}
+
+/// Board 2 comes back, first with its old flash and then with an empty one, after board 3 has taken its place.
+fn a_removed_board_is_told_so(cluster: &mut BoardCluster, client: &mut Client<Relays>) {
+    // It votes no more, and its number is refused for ever.
     cluster.switch_on(2, &[]);
     assert!(cluster.has_said(
         2,
@@ -228,14 +233,14 @@ fn a_board_with_a_new_number_takes_the_place_of_a_lost_one_and_votes() {
     client.set_members(&[2]);
     client.ask(toggle);
     client.set_members(&[0, 1, 3]);
-    assert_agreement(&cluster, &mut client, toggle);
+    assert_agreement(cluster, client, toggle);
 
-    // The same number with empty flash: it learns, and says as much.
+    // With empty flash it learns, and says as much.
     cluster.switch_off(2);
     cluster.erase(2);
     cluster.switch_on(2, &["new"]);
     client.status_once(2, |status| status.state == NodeState::Retired);
-    assert_agreement(&cluster, &mut client, toggle);
+    assert_agreement(cluster, client, toggle);
 }
 
 #[test]

@@ -327,6 +327,14 @@ fn a_node_that_passes_over_a_message_is_found() {
     for message in of_others {
         passes_over(&mut scene, FOLLOWER, NodeId(2), message);
     }
+}
+
+#[test]
+fn a_leader_that_passes_over_an_answer_is_found() {
+    let mut scene = Scene::new();
+    let (leads, next) = (scene.ballot(), scene.higher());
+    let vote = scene.node(FOLLOWER).votes().last().unwrap();
+    let later = vote.slot.checked_add(100).unwrap();
     let accepted = |promised, low_water| Message::Accepted {
         ballot: leads,
         promised,
