@@ -130,6 +130,7 @@ impl Outgoing {
             // Without it, an answer could wait for the acknowledgement of the frame before. Where it cannot be set, frames
             // are slower.
             let _ = stream.set_nodelay(true);
+            give_up_early(stream);
             let State::Dialling(stream) = core::mem::replace(&mut self.state, State::Waiting(now))
             else {
                 return false;
@@ -174,6 +175,19 @@ impl Outgoing {
     }
 }
 
+/// Has the system give up a connection whose bytes nobody acknowledges, as on a link that loses everything. Heartbeats fit
+/// in its buffer, so that nothing would seem stuck here, and it would go on at ever longer intervals when the link is back.
+fn give_up_early(stream: &TcpStream) {
+    // Elsewhere, a link that was cut for minutes is used again later than it could be.
+    #[cfg(target_os = "linux")]
+    {
+        let timeout = u32::try_from(STUCK_AFTER.as_micros() / 1_000).unwrap_or(u32::MAX);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, timeout);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}
+
 /// True if a connection that is being dialled is open.
 fn is_connected(stream: &TcpStream) -> io::Result<bool> {
     if let Some(error) = stream.take_error()? {
@@ -204,6 +218,25 @@ mod tests {
     use super::*;
     use mio::{Events, Poll};
     use std::net::TcpListener;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_connection_on_which_nothing_is_acknowledged_is_given_up_by_the_system() {
+        let mut poll = Poll::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut events = Events::with_capacity(4);
+        let mut peer = Outgoing::new(listener.local_addr().unwrap(), Token(1));
+        peer.advance(Instant::ZERO, poll.registry());
+        while !peer.is_open() {
+            poll.poll(&mut events, None).unwrap();
+            peer.on_event(Instant::ZERO, b"hello");
+        }
+        let State::Open(stream) = &peer.state else {
+            panic!("it was open");
+        };
+        let timeout = rustix::net::sockopt::tcp_user_timeout(stream).unwrap();
+        assert_eq!(timeout, 1_000);
+    }
 
     #[test]
     fn a_node_that_hangs_up_at_once_is_dialled_less_and_less_often() {
