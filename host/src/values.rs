@@ -236,6 +236,27 @@ pub(crate) fn node(text: &str) -> Result<NodeId, Expected> {
     node_id(text).ok_or("a node such as 3 or NODE_3")
 }
 
+/// Parses the number of a node of a real cluster.
+#[cfg(feature = "server")]
+pub(crate) fn real_node(text: &str) -> Result<NodeId, Expected> {
+    node_id(text)
+        .filter(|node| node.0 < synod::NODES_MAX)
+        .ok_or("a node from 0 to 63, such as 3 or NODE_3")
+}
+
+/// Returns a parser of a whole number within bounds.
+#[cfg(feature = "server")]
+pub(crate) fn whole<T: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        number(text)
+            .filter(|number| range.contains(number))
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
 /// Parses a role, in upper or lower case.
 pub(crate) fn role(text: &str) -> Result<Role, String> {
     Role::ALL

@@ -248,7 +248,7 @@ fn a_mistake_of_the_operator_is_said_in_one_line() {
     );
     let init = run(&["init", file, "--node", "10.0.0.1"]);
     assert!(init.status.success(), "{init:?}");
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["init", file, "--node", "10.0.0.1"], "exists"),
         (
             &[
@@ -272,6 +272,24 @@ fn a_mistake_of_the_operator_is_said_in_one_line() {
             &["node", "--config", file, "--id", "64", "--data", &node],
             "--id",
         ),
+        (
+            &["node"],
+            "--config <FILE> and --id <NODE> and --data <DIR> are missing",
+        ),
+        (
+            &["cluster", "--nodes", "0"],
+            "takes a whole number from 1 to 9",
+        ),
+        (
+            &["cluster", "--port", "80"],
+            "takes a whole number from 1024 to 55000",
+        ),
+        (
+            &["bench", "--clients", "0"],
+            "takes a whole number from 1 to 10000",
+        ),
+        (&["members"], "a command is missing: list or add"),
+        (&["members", "add", "64"], "takes a node from 0 to 63"),
         (&["status", "--connect", "127.0.0.1:1"], "--connect"),
     ];
     for (args, named) in cases {

@@ -87,10 +87,19 @@ impl From<&clap::Error> for UsageError {
                     text(ContextKind::ValidValue).unwrap_or_else(|| "another value".to_owned());
                 Self::value(&option, &got, &takes)
             }
-            ErrorKind::MissingRequiredArgument => Self(format!(
-                "{arg} is missing: the rest needs it ({})",
-                see_help()
-            )),
+            ErrorKind::MissingRequiredArgument => {
+                let missing = match error.get(ContextKind::InvalidArg) {
+                    Some(ContextValue::Strings(all)) if all.len() > 1 => {
+                        format!("{} are missing", all.join(" and "))
+                    }
+                    _ => format!("{arg} is missing"),
+                };
+                Self(format!("{missing}: the rest needs it ({})", see_help()))
+            }
+            ErrorKind::MissingSubcommand => {
+                let commands = text(ContextKind::ValidSubcommand).unwrap_or_default();
+                Self(format!("a command is missing: {commands} ({})", see_help()))
+            }
             ErrorKind::UnknownArgument => {
                 let like = text(ContextKind::SuggestedArg)
                     .map_or_else(see_help, |like| format!("did you mean {like}?"));

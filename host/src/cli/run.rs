@@ -121,6 +121,23 @@ struct ClusterArgs {
     mutant: Option<mutants::Mutant>,
 }
 
+/// How a log is written.
+#[derive(Debug, Args)]
+pub(super) struct FormatArgs {
+    /// Output format: text for people, or JSON, one object a line
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(super) format: OutputFormat,
+    /// Colour of roles in the log
+    #[arg(
+        long,
+        alias = "colour",
+        value_name = "WHEN",
+        value_enum,
+        default_value_t
+    )]
+    pub(super) color: Colour,
+}
+
 /// Options that determine how a run is shown.
 #[derive(Debug, Args)]
 #[expect(
@@ -132,18 +149,8 @@ pub(super) struct ShowArgs {
     /// Print only the summary
     #[arg(short, long)]
     quiet: bool,
-    /// Output format: text for people, or JSON, one object a line
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: OutputFormat,
-    /// Colour of roles in the log
-    #[arg(
-        long,
-        alias = "colour",
-        value_name = "WHEN",
-        value_enum,
-        default_value_t
-    )]
-    color: Colour,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Detail of the log; each level includes those before it
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
     log_level: Level,
@@ -230,8 +237,8 @@ impl ShowArgs {
             subject,
             drawn,
             quiet: self.quiet,
-            form: self.format,
-            colour: self.color,
+            form: self.format.format,
+            colour: self.format.color,
             filter: Filter {
                 level: self.log_level,
                 nodes: self.node.into_iter().collect(),

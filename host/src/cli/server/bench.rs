@@ -84,7 +84,7 @@ pub(in crate::cli) struct BenchArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     against: Vec<SocketAddr>,
     /// Number of rounds on either side of a comparison, 1 to 1000
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000), requires = "against")]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = values::whole::<u32>(1..=1_000), requires = "against")]
     rounds: u32,
     /// What is asked for
     #[arg(long = "op", value_name = "OPERATION", value_enum, default_value_t)]
@@ -93,10 +93,10 @@ pub(in crate::cli) struct BenchArgs {
     #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
     reads: Option<u32>,
     /// Number of clients, 1 to 10,000, each with a connection
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = values::whole::<u16>(1..=10_000))]
     clients: u16,
     /// Number of requests that a client may have under way, 1 to 1,000
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::whole::<u16>(1..=1_000))]
     depth: u16,
     /// Requests a second, of all clients together; latency counts from when they are due [default: as many as are answered]
     #[arg(long, value_name = "N", value_parser = values::count)]
@@ -114,7 +114,7 @@ pub(in crate::cli) struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = values::count, default_value = "1000")]
     keys: u64,
     /// Length of values, up to 1,000,000
-    #[arg(long, value_name = "BYTES", default_value_t = 32, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    #[arg(long, value_name = "BYTES", default_value_t = 32, value_parser = values::whole::<u32>(0..=1_000_000))]
     value_bytes: u32,
     /// How long a client waits for an answer before it gives up its connection
     #[arg(long, value_name = "TIME", value_parser = values::time_limit, default_value = "5s")]

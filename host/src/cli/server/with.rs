@@ -1,6 +1,6 @@
 //! Command lines of the server.
 
-use crate::commands::run::{Colour, OutputFormat};
+use crate::cli::run::FormatArgs;
 use crate::commands::server::cluster::ClusterCommand;
 use crate::commands::server::init::InitCommand;
 use crate::commands::server::members::{MembersAction, MembersCommand};
@@ -55,18 +55,8 @@ pub(in crate::cli) struct InitArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct LogArgs {
-    /// Output format: text for people, or JSON, one object a line
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: OutputFormat,
-    /// Colour of roles in the log
-    #[arg(
-        long,
-        alias = "colour",
-        value_name = "WHEN",
-        value_enum,
-        default_value_t
-    )]
-    color: Colour,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Detail of the log; info shows every message
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = Level::Warn)]
     log_level: Level,
@@ -81,7 +71,7 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long)]
     stale_reads: bool,
     /// Greatest number of clients at a time
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", value_parser = values::whole::<usize>(1..=1_000_000), allow_hyphen_values = true, default_value_t = 10_000)]
     max_clients: usize,
     /// File whose first line is the password that clients must give [default: none]
     #[arg(long, value_name = "FILE")]
@@ -98,7 +88,7 @@ pub(in crate::cli) struct NodeArgs {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Number of the node
-    #[arg(long, value_name = "NODE", value_parser = values::node)]
+    #[arg(long, value_name = "NODE", value_parser = values::real_node)]
     id: NodeId,
     /// Directory of the node's storage
     #[arg(long, value_name = "DIR")]
@@ -122,10 +112,10 @@ pub(in crate::cli) struct NodeArgs {
 #[command(about = "Runs a real cluster on this machine, one process a node, to try it out", after_help = CLUSTER_AFTER)]
 pub(in crate::cli) struct ClusterArgs {
     /// Number of nodes, 1 to 9
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = values::whole::<u16>(1..=9))]
     nodes: u16,
     /// Port for clients of node 0; the others have the ports after it, and the nodes those 10,000 above
-    #[arg(long, value_name = "PORT", default_value_t = 7379, value_parser = clap::value_parser!(u16).range(1024..=55_000))]
+    #[arg(long, value_name = "PORT", default_value_t = 7379, value_parser = values::whole::<u16>(1_024..=55_000))]
     port: u16,
     /// Directory of the storage of all nodes [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIR")]
@@ -155,7 +145,11 @@ pub(in crate::cli) struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(about = "Shows or changes the members of a real cluster")]
+#[command(
+    about = "Shows or changes the members of a real cluster",
+    subcommand_required = true,
+    arg_required_else_help = false
+)]
 pub(in crate::cli) struct MembersArgs {
     #[command(subcommand)]
     action: MembersActionArgs,
@@ -170,22 +164,22 @@ enum MembersActionArgs {
     /// Makes a node a member that runs as a learner and has caught up
     Add {
         /// Number of the node, never used before
-        #[arg(value_parser = values::node)]
+        #[arg(value_parser = values::real_node)]
         node: NodeId,
     },
     /// Removes a member for ever
     Remove {
         /// Number of the member
-        #[arg(value_parser = values::node)]
+        #[arg(value_parser = values::real_node)]
         node: NodeId,
     },
     /// Removes a member and makes a node a member in its place, in one step
     Replace {
         /// Number of the member that is lost
-        #[arg(value_parser = values::node)]
+        #[arg(value_parser = values::real_node)]
         lost: NodeId,
         /// Number of the new one, never used before
-        #[arg(value_parser = values::node)]
+        #[arg(value_parser = values::real_node)]
         new: NodeId,
     },
 }
@@ -215,8 +209,8 @@ impl InitArgs {
 impl LogArgs {
     fn options(&self) -> LogOptions {
         LogOptions {
-            form: self.format,
-            colour: self.color,
+            form: self.format.format,
+            colour: self.format.color,
             level: self.log_level,
         }
     }
