@@ -332,6 +332,8 @@ impl Link for Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mio::{Events, Poll};
+    use std::io::Write;
 
     #[test]
     fn a_restart_is_no_second_process_and_two_that_take_turns_are_told_once() {
@@ -342,5 +344,50 @@ mod tests {
         assert_eq!(turns, [false, true, false, false]);
         assert!(!processes.take_turns(5));
         assert!(processes.take_turns(3));
+    }
+
+    /// Returns what node 0 hears when a process says this as its first words.
+    fn heard_of(first: &Hello) -> Vec<Heard> {
+        let mut poll = Poll::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut peers = Peers::new(poll.registry(), listener, hello(0, 1), []).unwrap();
+        let mut dialled = std::net::TcpStream::connect(address).unwrap();
+        let bytes = first.encode();
+        let len = u16::try_from(bytes.len()).unwrap().to_le_bytes();
+        dialled.write_all(&[&len[..], &bytes].concat()).unwrap();
+        drop(dialled);
+        let mut events = Events::with_capacity(4);
+        loop {
+            poll.poll(&mut events, None).unwrap();
+            for event in &events {
+                peers.on_event(Instant::ZERO, event, poll.registry());
+            }
+            while peers.read(|_| true) {}
+            let heard = peers.take_heard();
+            if !heard.is_empty() {
+                return heard;
+            }
+        }
+    }
+
+    fn hello(node: u16, process: u64) -> Hello {
+        Hello {
+            cluster: 7,
+            process,
+            node: NodeId(node),
+            address: "127.0.0.1:1".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_process_under_the_number_of_this_node_is_told_from_a_stranger() {
+        let same = heard_of(&hello(0, 2));
+        assert!(matches!(same[..], [Heard::SameNumber(_)]), "{same:?}");
+        let stranger = heard_of(&Hello {
+            cluster: 8,
+            ..hello(1, 2)
+        });
+        assert!(matches!(stranger[..], [Heard::Stranger(_)]), "{stranger:?}");
     }
 }
