@@ -31,3 +31,31 @@ pub const WAITING_MAX: usize = 16_384;
 /// The size of the log of a node, in bytes. It is allocated when the log is created, and holds four times the largest
 /// snapshot and the records between two of them.
 pub const LOG_CAPACITY: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use crate::batch::Batch;
+    use crate::keyspace::{BYTES_MAX, KEYS_MAX};
+    use crate::op::{KEY_MAX, VALUE_MAX};
+
+    #[test]
+    fn the_documents_name_the_bounds_as_they_are() {
+        let guide = include_str!("../../../core/guide/server.md");
+        let keys = format!("{},{:03}", KEYS_MAX / 1_000, KEYS_MAX % 1_000);
+        for row in [
+            format!("| a key | {KEY_MAX} bytes |"),
+            format!("| a value | {VALUE_MAX} bytes |"),
+            format!(
+                "| the commands of a transaction, or one command with many keys | {} bytes, as they are encoded |",
+                Batch::MAX
+            ),
+            format!("| keys | {keys} |"),
+            format!("| bytes of all keys and values | {} MiB |", BYTES_MAX >> 20),
+        ] {
+            assert!(guide.contains(&row), "{row}");
+        }
+        let readme = include_str!("../../../README.md");
+        let sentence = format!("at most {keys} keys with values of {VALUE_MAX} bytes");
+        assert!(readme.contains(&sentence), "{sentence}");
+    }
+}
