@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use core::time::Duration as Wait;
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,6 +40,18 @@ struct Running {
     thread: JoinHandle<()>,
 }
 
+/// Listens on a free port below those that systems give to connections. One of these could be taken by any connection while
+/// its node is down, and a connection to it could reach itself.
+fn listen() -> TcpListener {
+    static PORTS: AtomicU16 = AtomicU16::new(0);
+    let process = u16::try_from(std::process::id() % 80).unwrap() * 100;
+    let next = || 21_000 + (process + PORTS.fetch_add(1, Ordering::Relaxed)) % 10_000;
+    core::iter::repeat_with(next)
+        .take(1_000)
+        .find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok())
+        .expect("a port is free")
+}
+
 pub(crate) struct Cluster {
     directory: PathBuf,
     file: ClusterFile,
@@ -58,8 +70,7 @@ impl Cluster {
         let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("synod-sockets-{}-{number}", std::process::id());
         // All are kept until all are known, so that no port is given out twice.
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let listeners: Vec<_> = (0..nodes).map(|_| (free(), free())).collect();
+        let listeners: Vec<_> = (0..nodes).map(|_| (listen(), listen())).collect();
         let addresses = listeners.iter().map(|(peers, clients)| Addresses {
             peers: peers.local_addr().unwrap(),
             clients: clients.local_addr().unwrap(),
