@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 /// Longer than a server keeps anybody waiting.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 fn synod() -> Command {
     Command::new(env!("CARGO_BIN_EXE_synod"))
@@ -38,10 +38,12 @@ static TESTS: AtomicU16 = AtomicU16::new(0);
 /// Returns a port such that it, the two after it, and those 10,000 above are free.
 fn free_ports() -> u16 {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    // Tests run at the same time, so that each begins to look elsewhere.
-    let test = TESTS.fetch_add(1, Ordering::Relaxed) * 300;
-    let start = 20_000 + u16::try_from(std::process::id() % 20_000).unwrap() + test;
-    let ports = (start..start + 300).step_by(3);
+    // Tests run at the same time, so that each begins to look elsewhere. All ports are below those that systems give to
+    // connections: a connection to one of those where nobody listens yet may reach itself.
+    let process = u16::try_from(std::process::id() % 11).unwrap() * 900;
+    let test = TESTS.fetch_add(1, Ordering::Relaxed) % 9 * 100;
+    let start = 10_000 + process + test;
+    let ports = (start..start + 98).step_by(3);
     let all_free =
         |port: &u16| (*port..port + 3).all(|port| is_free(port) && is_free(port + 10_000));
     ports.into_iter().find(all_free).unwrap()
@@ -61,6 +63,8 @@ impl Cluster {
             .arg("cluster")
             .args(["--port", &port.to_string(), "--data"])
             .arg(data)
+            // No answer is a time-out, however busy this machine is.
+            .args(["--timeout", "1m"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -186,15 +190,42 @@ fn an_operator_sees_who_leads_and_who_is_a_member() {
     );
     let members = run(&["members", "list", "--connect", &address]);
     assert_eq!(members.stdout, b"0\n1\n2\n");
-    let change = |action: &str| run(&["members", action, "7", "--connect", &address]);
+    let change = |action: &str, node: &str, wait: &str| {
+        let words = ["members", action, node, "--wait", wait];
+        run(&[&words[..], &["--connect", &address]].concat())
+    };
     // The leader may not have heard yet how far the others are.
-    while !change("add").status.success() {}
-    assert!(change("remove").status.success());
-    let refused = error_of(&change("add"));
+    for (action, node) in [("add", "7"), ("add", "8"), ("remove", "7")] {
+        let changed = change(action, node, "1m");
+        assert!(changed.status.success(), "{action} {node}: {changed:?}");
+    }
+    let used = error_of(&change("add", "7", "1m"));
+    assert!(used.contains("a number is never used again"), "{used}");
+}
+
+#[test]
+fn a_change_of_members_waits_for_nodes_to_catch_up() {
+    let data = directory("waiting-cluster");
+    let cluster = Cluster::start(&data);
+    assert_eq!(cluster.ask(0, "SET a 1"), "+OK");
+    let address = format!("127.0.0.1:{}", cluster.port);
+    let add = |node: &str, wait: &str| {
+        let words = ["members", "add", node, "--wait", wait];
+        run(&[&words[..], &["--connect", &address]].concat())
+    };
+    for node in ["7", "8"] {
+        assert!(add(node, "1m").status.success());
+    }
+    // Four of six members would be needed, and three have caught up.
+    let late = error_of(&add("9", "300ms"));
+    let lines: Vec<_> = late.lines().collect();
+    assert!(lines[0].starts_with("waiting: TRYAGAIN"), "{late}");
     assert!(
-        refused.contains("NODE_7"),
-        "a number is used once: {refused}"
+        late.contains("NODE_9") || late.contains("NODE_7") || late.contains("NODE_8"),
+        "{late}"
     );
+    let at_once = error_of(&add("9", "0s"));
+    assert_eq!(at_once.lines().count(), 1, "{at_once}");
 }
 
 #[test]

@@ -6,9 +6,18 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::thread;
+use std::time::Instant;
 
-/// How long the server may take to accept a connection, and to answer. A change of the members waits for a majority.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server may take to accept a connection.
+const CONNECTING: Duration = Duration::from_secs(10);
+
+/// The delay before a question is repeated.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What the errors begin with that pass by themselves. Changes of the members can be repeated safely although the outcome
+/// is unknown, as the number of a removed node is never used again.
+const PASSING: [&str; 4] = ["TRYAGAIN ", "BUSY ", "CLUSTERDOWN ", "UNKNOWN "];
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -39,18 +48,52 @@ impl fmt::Display for AdminError {
 
 impl core::error::Error for AdminError {}
 
-/// Sends one command, and returns the answer as lines of text.
+/// Asks for a change of the members, and asks again for as long as what refuses it may pass, up to a time. Each reason that
+/// differs from the last one is told to `waiting`.
+///
+/// # Errors
+///
+/// [`AdminError`]: what was wrong, or still is at the end of that time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever waits for others is bounded by the clock"
+)]
+pub fn change(
+    (address, wait): (SocketAddr, Duration),
+    words: &[&str],
+    mut waiting: impl FnMut(&str),
+) -> Result<String, AdminError> {
+    let end = Instant::now() + wait;
+    let mut last = String::new();
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match ask((address, left.max(CONNECTING)), words) {
+            Err(AdminError::Refused(why))
+                if PASSING.iter().any(|code| why.starts_with(code)) && left > AGAIN =>
+            {
+                if why != last {
+                    waiting(&why);
+                    last = why;
+                }
+                thread::sleep(AGAIN);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Sends one command, waits for the answer for up to a time, and returns it as lines of text.
 ///
 /// # Errors
 ///
 /// [`AdminError`]: what was wrong.
-pub fn ask(address: SocketAddr, words: &[&str]) -> Result<String, AdminError> {
+pub fn ask((address, wait): (SocketAddr, Duration), words: &[&str]) -> Result<String, AdminError> {
     let mut stream =
-        TcpStream::connect_timeout(&address, PATIENCE).map_err(AdminError::Connection)?;
+        TcpStream::connect_timeout(&address, CONNECTING).map_err(AdminError::Connection)?;
     let mut request = command(&["HELLO", "3"]);
     request.extend(command(words));
     let asked = stream
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(wait))
         .and_then(|()| stream.write_all(&request));
     asked.map_err(AdminError::Connection)?;
     let mut answers = Answers {

@@ -234,8 +234,8 @@ impl<S: Storage> Service<S> {
                 .node
                 .reconfigure(now.monotonic, change, &mut *self.outbox, tracer);
             asked.map_err(|error| match error {
-                ReconfigureError::Request(_) => Failure::Busy,
-                other => Failure::Refused(other.to_string()),
+                ReconfigureError::Change(error) => Failure::from(&error),
+                _ => Failure::Busy,
             })
         };
         match asked {

@@ -2,7 +2,7 @@
 
 use crate::reply::Reply;
 use core::fmt;
-use synod::{ClientId, Epoch, Outcome};
+use synod::{ChangeError, ClientId, Epoch, Outcome};
 
 /// The answer to work, or to a change of the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,9 @@ pub enum Failure {
     OutcomeUnknown,
     /// The node has halted, and answers nothing any more.
     Halted,
-    /// The change of the members was refused.
+    /// Nothing was changed: the change of the members is refused for a reason that passes by itself.
+    NotYet(String),
+    /// What was asked for was refused.
     Refused(String),
 }
 
@@ -37,7 +39,7 @@ impl Answer {
     pub(super) fn of_change<O>(outcome: &Outcome<O>) -> Self {
         match outcome {
             Outcome::Reconfigured { epoch } => Self::Changed(*epoch),
-            Outcome::Unchanged(error) => Self::Failed(Failure::Refused(error.to_string())),
+            Outcome::Unchanged(error) => Self::Failed(error.into()),
             _ => Self::Failed(Failure::OutcomeUnknown),
         }
     }
@@ -62,7 +64,20 @@ impl fmt::Display for Failure {
                 "UNKNOWN the outcome is unknown: the command may have been applied, or may still be",
             ),
             Self::Halted => f.write_str("HALTED this node has halted: see its log"),
+            Self::NotYet(why) => write!(f, "TRYAGAIN {why}"),
             Self::Refused(why) => write!(f, "ERR {why}"),
+        }
+    }
+}
+
+impl From<&ChangeError> for Failure {
+    fn from(error: &ChangeError) -> Self {
+        match error {
+            // Nodes catch up, and a node that is behind learns of the present epoch.
+            ChangeError::Behind { .. } | ChangeError::Epoch { .. } => {
+                Self::NotYet(error.to_string())
+            }
+            other => Self::Refused(other.to_string()),
         }
     }
 }

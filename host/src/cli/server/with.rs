@@ -40,6 +40,18 @@ Exit codes:
   0  ended by Ctrl-C, SIGTERM or SIGHUP
   2  bad usage, or a node could not be started";
 
+/// Examples in `synod members --help`.
+const MEMBERS_AFTER: &str = "\
+Examples:
+  synod members list                 as the node at 127.0.0.1:7379 knows them
+  synod members add 3                once node 3 runs as a learner
+  synod members replace 1 3          node 1 is lost; node 3 takes its place
+  synod members remove 3 --wait 0s   at once or not at all
+
+Exit codes:
+  0  done
+  2  bad usage, refused, or nobody answered";
+
 // No documentation of the types, as `clap` would print it as the description of the command.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InitArgs {
@@ -120,6 +132,9 @@ pub(in crate::cli) struct ClusterArgs {
     /// Directory of the storage of all nodes [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// How long a client waits for an answer before it is told that there is none
+    #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "5s")]
+    timeout: Duration,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -148,11 +163,15 @@ pub(in crate::cli) struct StatusArgs {
 #[command(
     about = "Shows or changes the members of a real cluster",
     subcommand_required = true,
-    arg_required_else_help = false
+    arg_required_else_help = false,
+    after_help = MEMBERS_AFTER
 )]
 pub(in crate::cli) struct MembersArgs {
     #[command(subcommand)]
     action: MembersActionArgs,
+    /// How long to go on asking for a change that is refused for a reason that passes by itself
+    #[arg(long, global = true, value_name = "TIME", value_parser = values::duration, default_value = "30s")]
+    wait: Duration,
     #[command(flatten)]
     connect: ConnectArgs,
 }
@@ -244,6 +263,7 @@ impl ClusterArgs {
             nodes: self.nodes,
             port: self.port,
             data: self.data,
+            patience: self.timeout,
             log: self.log.options(),
         }
     }
@@ -261,6 +281,7 @@ impl MembersArgs {
     pub(in crate::cli) fn command(&self) -> MembersCommand {
         MembersCommand {
             address: self.connect.connect,
+            wait: self.wait,
             action: match self.action {
                 MembersActionArgs::List => MembersAction::List,
                 MembersActionArgs::Add { node } => MembersAction::Add(node),

@@ -29,6 +29,8 @@ pub struct ClusterCommand {
     pub port: u16,
     /// The directory of the storage of all nodes; `None` for one that is removed at the end.
     pub data: Option<PathBuf>,
+    /// How long a client waits for an answer.
+    pub patience: synod::Duration,
     /// How the logs are shown.
     pub log: LogOptions,
 }
@@ -140,6 +142,7 @@ fn node_process(
     process.arg("--id").arg(node.to_string());
     process.arg("--data").arg(node_directory(directory, node));
     process.arg("--new-or-existing");
+    process.arg("--timeout").arg(command.patience.to_string());
     let LogOptions {
         form,
         colour,

@@ -3,7 +3,7 @@
 use crate::exit::{Exit, print_error};
 use core::net::SocketAddr;
 use std::io::{self, Write};
-use synod::NodeId;
+use synod::{Duration, NodeId};
 use synod_server::admin;
 
 /// What to do with the members.
@@ -11,6 +11,8 @@ use synod_server::admin;
 pub struct MembersCommand {
     /// The address for clients of the node to ask.
     pub address: SocketAddr,
+    /// How long to go on asking for a change that is refused for a reason that passes by itself.
+    pub wait: Duration,
     /// The action.
     pub action: MembersAction,
 }
@@ -46,7 +48,12 @@ pub fn run(command: &MembersCommand) -> Exit {
     };
     let mut args = vec!["SYNOD.MEMBERS"];
     args.extend(words.iter().map(String::as_str));
-    match admin::ask(command.address, &args) {
+    let wait = core::time::Duration::from_micros(command.wait.as_micros());
+    let answer = admin::change((command.address, wait), &args, |why| {
+        // Nobody is worse off without the note.
+        let _ = writeln!(io::stderr(), "waiting: {why}");
+    });
+    match answer {
         Ok(text) => match io::stdout().write_all(text.as_bytes()) {
             Ok(()) => Exit::Done,
             Err(error) => Exit::from_output(&error),
