@@ -239,13 +239,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         if joining {
             self.activate(step);
         }
+        // Rule C3: before the end of an epoch is announced under the ballot of this leader (V9).
+        if self.leader.is_overtaken(at) {
+            self.step_down(step);
+        }
         if self.is_in_new_epoch() {
             self.enter_epoch(step);
         }
         self.learn_repeats = 0;
-        if self.leader.is_overtaken(at) {
-            self.step_down(step);
-        }
         self.leader.advance(at);
         self.respond_to_overtaken(step);
         self.serve_reads(step);
@@ -294,9 +295,14 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
         }
         // Twice the usual delay: a request and its answer cross the network. It grows once each node was probably asked:
         // one that pauses answers all that it finds waiting, a whole burst to each.
+        let times = self.repeats_in_vain().clamp(1, LEARN_BACKOFF);
+        self.jittered(self.config.learn_delay * (2 * times))
+    }
+
+    /// Returns how often a request for decisions was repeated since each other member was probably asked.
+    pub(super) fn repeats_in_vain(&self) -> u64 {
         let all_asked = 2 * u64::from(self.peers().len());
-        let times = u64::from(self.learn_repeats).saturating_sub(all_asked);
-        self.jittered(self.config.learn_delay * (2 * times.clamp(1, LEARN_BACKOFF)))
+        u64::from(self.learn_repeats).saturating_sub(all_asked)
     }
 
     /// Timer `Learn`, rules R2 and L8: requests missing decisions from the leader, or from a node that is known to have

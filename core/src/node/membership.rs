@@ -237,6 +237,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             _ => Slot::ZERO,
         };
         let end = applied.next().unwrap_or(applied);
+        // The members of this epoch may all be gone, or as far behind. A heartbeat comes once in a while.
+        if self.repeats_in_vain() > 0
+            && matches!(message, Message::Heartbeat { .. })
+            && !self.replica.is_fetching()
+        {
+            self.learn_from(step, from);
+        }
         self.fetch_end_of_epoch(step, from, told.max(end));
         Err(Reason::LaterEpoch)
     }
@@ -313,6 +320,9 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
 
     /// True if a retired node may be switched off: it hears a leader of a later epoch, so that a quorum of the later
     /// members has applied everything that this node had voted for (rule V5).
+    ///
+    /// A node that was cut off during a change asks the members that it knows of. If it was removed itself, and all of them
+    /// are switched off, it hears of the change from nobody: switch it off as well.
     pub fn may_leave(&self) -> bool {
         self.is_retired() && self.leader_hint.is_some()
     }

@@ -305,8 +305,15 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             self.follow(step, ballot);
         }
         self.replica.on_decided_under(ballot, *decided);
-        if self.replica.is_behind() && !self.apply_ready(step) {
-            return Ok(());
+        if self.replica.is_behind() {
+            if !self.apply_ready(step) {
+                return Ok(());
+            }
+            // Rule V7: what was applied may have ended the epoch of the ballot.
+            if ballot.epoch() < self.epoch() {
+                self.settle(step);
+                return self.on_other_epoch(step, from, ballot, message);
+            }
         }
         let Some(count) = self.accept_run(step, ballot, first, proposals) else {
             return Ok(());
