@@ -65,3 +65,40 @@ fn l8_no_node_forwards_a_proposal_in_a_ring() {
         walks(seed..seed + 1);
     }
 }
+
+/// Without these draws nobody would look at reads and at epochs under network conditions.
+#[test]
+fn random_walks_have_reads_and_changes_of_the_members() {
+    let (mut reads, mut superseded, mut total) = (0, 0, Tally::new());
+    for seed in 0..40 {
+        let walked = walk(seed, &Conditions::default());
+        assert_eq!(walked.broken, None, "walk {seed}");
+        reads += walked.reads;
+        superseded += walked.superseded;
+        total += &walked.tally;
+    }
+    assert!(
+        reads > 0 && total.reconfigured > 0 && superseded > 0,
+        "{reads} reads, {superseded} superseded, {total:?}"
+    );
+}
+
+/// A deposed leader installed a snapshot of the next epoch, and announced all slots up to there as decided under its own
+/// ballot, under which others had votes that had lost.
+#[test]
+fn c3_a_leader_that_a_snapshot_takes_to_the_next_epoch_announces_nothing() {
+    walks(5_533..5_534);
+}
+
+/// A new member heard the leader of its epoch, and asked only the members of an earlier one for what it missed: one was
+/// switched off, and the other as far behind.
+#[test]
+fn v6_a_node_asks_whom_it_hears_of_a_later_epoch_when_its_own_members_do_not_help() {
+    walks(11_949..11_950);
+}
+
+/// What an accept announced as decided ended the epoch at a learner, which then answered in the epoch that was over.
+#[test]
+fn v7_an_accept_that_ends_its_own_epoch_gets_no_vote() {
+    walks(71_152..71_153);
+}

@@ -3,7 +3,9 @@
 //! A walk draws the size of the cluster, the possible events and their probabilities. Each step delivers, repeats or
 //! loses a message that was sent at any time, advances the clock of a node to its next deadline, cuts or restores the
 //! power of a node, or lets a client make a request. The network conditions hold back some kinds of messages or some
-//! links for long and release them late. After every step a checker, which knows only writes, messages and traces,
+//! links for long and release them late. In half of the walks an operator changes the members: the cluster grows by nodes
+//! that join as learners, shrinks, and replaces some of its members or all, and retired nodes are switched off. In half of
+//! them clients also read the state of nodes without a slot of the log. After every step a checker, which knows only writes, messages and traces,
 //! looks for violations. At the end all faults end, and everything that was requested must be answered.
 //!
 //! ```
@@ -24,6 +26,7 @@ mod facts;
 mod ledger;
 mod liveness;
 mod network_conditions;
+mod operator;
 mod power_loss;
 mod random_source;
 mod step;
@@ -78,8 +81,12 @@ pub struct Walked {
     pub tally: Tally,
     /// Losses of power, and checkpoints.
     pub power: Power,
-    /// Number of answers to clients.
+    /// Number of answers to clients and to the operator, without those to reads.
     pub answered: u64,
+    /// Number of reads without a slot of the log that were answered with the state of a node, before all faults ended.
+    pub reads: u64,
+    /// Number of times that a node has heard that its epoch had ended.
+    pub superseded: u64,
     /// Number of decisions that replicas learnt from each other.
     pub learnt: u64,
     /// Number of slots applied.
@@ -120,7 +127,9 @@ fn walk_of<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
     Walked {
         steps: walk.steps,
         power: walk.power,
-        answered: u64::try_from(walk.replies.len()).unwrap_or(u64::MAX),
+        answered: walk.answered(),
+        reads: walk.reads,
+        superseded: walk.superseded(),
         learnt: walk.learnt,
         slots: walk.checker.ledger.end(),
         tally: walk.into_tally(),

@@ -140,7 +140,8 @@ older than what any client was told before.
 
 The walks of --storms have time, and begin before the founding: each draws from its seed 2 to 5 nodes with clocks of their \
 own, clients that come and go, and network conditions that lose, repeat and reorder messages, hold back kinds of messages \
-or links for long, and cut the power of nodes.
+or links for long, and cut the power of nodes. In half of them the members change, and up to 3 more nodes join; in half of \
+them clients also read the state of nodes without a slot of the log.
 
 From some of the states, and at the end of each walk, all faults end: then the cluster must come to rest and serve a \
 client.";

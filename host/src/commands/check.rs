@@ -104,7 +104,7 @@ impl Part {
             Self::World(scope) | Self::Walks(scope, ..) => {
                 (scope.requests, scope.reads, scope.crashes, scope.changes)
             }
-            Self::Storms(..) => (1, 0, 1, 0),
+            Self::Storms(..) => (1, 1, 1, 1),
         };
         if requests > 0 {
             due.extend([Situation::Applied, Situation::Answered]);

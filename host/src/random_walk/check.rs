@@ -37,6 +37,11 @@ pub enum Check {
     State,
     /// An answer to a client is that of the log, and not older than any answer known when the request was made.
     Answer,
+    /// A state that a client reads without a slot of the log is not older than any answer known when the read was asked.
+    Read,
+    /// A node takes part only in the epoch that it is in, and only as a member of it. Nothing is accepted above a change
+    /// that ends the epoch, and an epoch that was entered is not forgotten.
+    Membership,
     /// No node halts because it saw a violation.
     Halt,
     /// Undamaged storage opens intact after losses of power, and has room.
@@ -62,6 +67,8 @@ impl Check {
             Self::Order => "order",
             Self::State => "state",
             Self::Answer => "answer",
+            Self::Read => "read",
+            Self::Membership => "membership",
             Self::Halt => "halt",
             Self::Storage => "storage",
             Self::Bounds => "bounds",
@@ -78,6 +85,7 @@ impl Check {
                 | Self::Order
                 | Self::State
                 | Self::Answer
+                | Self::Read
                 | Self::Halt
                 | Self::Storage
                 | Self::Liveness

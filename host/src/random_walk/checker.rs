@@ -2,17 +2,19 @@
 //!
 //! Three sources are compared with each other: what a node hands out to be written, what it says to
 //! others, and what its trace claims about the log. A vote counts once it is durable, because until
-//! then a loss of power takes it back. What is chosen follows from durable votes alone.
+//! then a loss of power takes it back. What is chosen follows from durable votes alone, and is chosen in an epoch: a
+//! majority of its members has voted.
 
+mod membership;
 mod messages;
 
 use super::check::{Check, CheckSet, Violation};
 use super::facts::Fact;
 use super::ledger::Ledger;
 use super::{Asked, Machine};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use synod::machines::KvCommand;
-use synod::{Ballot, Entry, Node, Proposal, Slot, Write};
+use synod::{Ballot, Entry, Epoch, Node, NodeId, NodeSet, Proposal, Slot, Write};
 
 /// Writes of an acceptor: its promise and its last vote for each slot, with the last slot applied
 /// by its node. The node is compared with it after every step, and must come back with it after a
@@ -21,18 +23,31 @@ use synod::{Ballot, Entry, Node, Proposal, Slot, Write};
 struct Memory {
     /// Highest ballot promised or voted for. A vote implies the promise of its ballot.
     promised: Ballot,
-    /// Last vote for each slot, including slots that the node has since forgotten.
+    /// Epoch that the node has entered. What it promised and accepted in earlier ones is void.
+    epoch: Epoch,
+    /// Last vote of this epoch for each slot, including slots that the node has since forgotten.
     votes: BTreeMap<Slot, (Ballot, Asked)>,
     /// Last applied slot. It may decrease by a restart, as applied slots are not written one by
     /// one.
     applied: Slot,
 }
 
+impl Memory {
+    /// Enters an epoch. Nothing is promised or accepted in earlier ones any more.
+    fn enter(&mut self, epoch: Epoch) {
+        if self.epoch < epoch {
+            self.epoch = epoch;
+            self.promised = self.promised.max(Ballot::of(epoch, 0, NodeId(0)));
+            self.votes.retain(|_, (ballot, _)| ballot.epoch() >= epoch);
+        }
+    }
+}
+
 /// Value of a ballot in a slot, and the nodes that have accepted it.
 struct Vote {
     proposal: Asked,
     /// Nodes whose vote is durable; none is ever removed.
-    voters: BTreeSet<u16>,
+    voters: NodeSet,
 }
 
 /// Everything observed so far, and what follows from it.
@@ -41,16 +56,17 @@ struct Vote {
 pub(super) struct Checker {
     /// Checks that end the walk; violations of others are passed over.
     checks: CheckSet,
-    /// Number of nodes that make a majority.
-    quorum: usize,
     /// Everything that each node has handed out to be written, durable or not.
     memories: Vec<Memory>,
     /// The durable part of `memories`. A loss of power takes `memories` back to it.
     durable: Vec<Memory>,
     /// Durable votes for each slot and ballot.
     ballots: BTreeMap<(Slot, Ballot), Vote>,
-    /// First ballot of each slot under which a quorum has accepted, and the value.
-    chosen: BTreeMap<Slot, (Ballot, Asked)>,
+    /// First ballot of each epoch and slot under which a quorum has accepted, and the value. Above the end of its epoch it
+    /// is void.
+    chosen: BTreeMap<(Epoch, Slot), (Ballot, Asked)>,
+    /// Last slot of each ballot for which a value was accepted, and the slot of a change that ends the epoch.
+    ends: BTreeMap<Ballot, (Slot, Option<Slot>)>,
     /// Last slot that the leader of each ballot has announced as decided.
     claims: BTreeMap<Ballot, Slot>,
     /// The log as it must be, with the requests of clients and their answers.
@@ -58,24 +74,19 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    /// Returns a checker that has seen nothing of `size` nodes. `sessions_max` is the number of
-    /// sessions that the nodes keep.
-    pub(super) fn new(checks: CheckSet, size: u16, sessions_max: usize) -> Self {
+    /// Returns a checker that has seen nothing of `size` nodes, of which the first `founders` are the members of the first
+    /// epoch. `sessions_max` is the number of sessions that the nodes keep.
+    pub(super) fn new(checks: CheckSet, (size, founders): (u16, u16), sessions_max: usize) -> Self {
         Self {
             checks,
-            quorum: usize::from(size) / 2 + 1,
             memories: (0..size).map(|_| Memory::default()).collect(),
             durable: (0..size).map(|_| Memory::default()).collect(),
             ballots: BTreeMap::new(),
             chosen: BTreeMap::new(),
+            ends: BTreeMap::new(),
             claims: BTreeMap::new(),
-            ledger: Ledger::new(checks, sessions_max),
+            ledger: Ledger::new(checks, NodeSet::first(founders), sessions_max),
         }
-    }
-
-    /// Returns the number of nodes that make a majority.
-    pub(super) fn quorum(&self) -> usize {
-        self.quorum
     }
 
     /// Returns the writes of a node.
@@ -95,13 +106,14 @@ impl Checker {
             .map_or(Slot::ZERO, |memory| memory.applied)
     }
 
-    /// Checks a pending write of a node, which the node is held to from then on.
+    /// Checks a pending write of a node in an epoch, which the node is held to from then on.
     pub(super) fn see_write(
         &mut self,
-        node: u16,
+        (node, epoch): (u16, Epoch),
         write: &Write<KvCommand>,
     ) -> Result<(), Violation> {
         let checks = self.checks;
+        self.see_epoch((node, epoch), write)?;
         let Some(memory) = self.memories.get_mut(usize::from(node)) else {
             return Ok(());
         };
@@ -164,6 +176,7 @@ impl Checker {
         if let (Some(memory), Some(durable)) = places {
             *memory = durable.clone();
         }
+        self.ledger.lose_reads(node);
     }
 
     /// Checks a durable vote against all others for its slot, and against what is chosen and
@@ -176,7 +189,7 @@ impl Checker {
         })?;
         let vote = self.ballots.entry((slot, ballot)).or_insert_with(|| Vote {
             proposal,
-            voters: BTreeSet::new(),
+            voters: NodeSet::EMPTY,
         });
         checks.ensure(Check::OneValue, vote.proposal == proposal, || {
             format!(
@@ -184,13 +197,11 @@ impl Checker {
                 vote.proposal
             )
         })?;
-        vote.voters.insert(node);
-        debug_assert!(
-            vote.voters.len() <= self.memories.len(),
-            "each node votes once under a ballot"
-        );
-        let is_chosen = vote.voters.len() >= self.quorum;
-        if let Some((under, chosen)) = self.chosen.get(&slot) {
+        vote.voters.insert(NodeId(node));
+        let epoch = ballot.epoch();
+        let is_chosen = self.ledger.epochs.is_quorum(epoch, vote.voters);
+        self.see_place(node, entry)?;
+        if let Some((under, chosen)) = self.chosen.get(&(epoch, slot)) {
             // A vote under a lower ballot may come late, with a value that was not chosen.
             let safe = ballot <= *under || *chosen == proposal;
             checks.ensure(Check::SafeProposal, safe, || {
@@ -219,14 +230,16 @@ impl Checker {
         proposal: &Asked,
     ) -> Result<(), Violation> {
         let checks = self.checks;
-        let (under, first) = *self.chosen.entry(slot).or_insert((ballot, *proposal));
+        let place = (ballot.epoch(), slot);
+        let (under, first) = *self.chosen.entry(place).or_insert((ballot, *proposal));
         checks.ensure(Check::Chosen, first == *proposal, || {
             format!("slot {slot}: {first:?} was chosen under {under}, {proposal:?} under {ballot}")
         })?;
         // Votes under higher ballots may have been cast before this quorum was complete.
-        // The keys are sorted by slot and then by ballot.
+        // The keys are sorted by slot and then by ballot, and ballots by their epoch.
         let later = self.ballots.range((slot, ballot)..);
-        for ((_, above), vote) in later.take_while(|((of, _), _)| *of == slot) {
+        let is_here = |(of, above): &(Slot, Ballot)| (above.epoch(), *of) == place;
+        for ((_, above), vote) in later.take_while(|(key, _)| is_here(key)) {
             checks.ensure(Check::SafeProposal, vote.proposal == *proposal, || {
                 format!(
                     "slot {slot}: {proposal:?} was chosen under {ballot}; {:?} was accepted under {above}",
@@ -248,14 +261,16 @@ impl Checker {
             } => {
                 // A leader that counts a vote that is not durable yet takes a value for chosen too
                 // early.
-                let voters = self
-                    .ballots
-                    .get(&(*slot, *ballot))
-                    .map_or(0, |vote| vote.voters.len());
-                checks.ensure(Check::Quorum, voters >= self.quorum, || {
-                    format!("slot {slot}: taken for chosen under {ballot} with {voters} votes")
+                let epoch = ballot.epoch();
+                let vote = self.ballots.get(&(*slot, *ballot));
+                let voters = vote.map_or(NodeSet::EMPTY, |vote| vote.voters);
+                let is_quorum = self.ledger.epochs.is_quorum(epoch, voters);
+                checks.ensure(Check::Quorum, is_quorum, || {
+                    format!(
+                        "slot {slot}: taken for chosen under {ballot} with the votes of {voters}"
+                    )
                 })?;
-                let chosen = self.chosen.get(slot).map(|(_, chosen)| chosen);
+                let chosen = self.chosen.get(&(epoch, *slot)).map(|(_, chosen)| chosen);
                 checks.ensure(Check::Quorum, chosen == Some(proposal), || {
                     format!("slot {slot}: {proposal:?} taken for chosen, and not {chosen:?}")
                 })
@@ -266,7 +281,9 @@ impl Checker {
                 outcome,
                 chain,
             } => {
-                let chosen = self.chosen.get(slot).map(|(_, chosen)| chosen);
+                // What an earlier epoch has chosen there is void.
+                let epoch = self.ledger.epochs.of_slot(*slot);
+                let chosen = self.chosen.get(&(epoch, *slot)).map(|(_, chosen)| chosen);
                 checks.ensure(Check::Chosen, chosen == Some(proposal), || {
                     format!("slot {slot}: {proposal:?} was applied, and {chosen:?} chosen")
                 })?;
@@ -287,6 +304,7 @@ impl Checker {
         let Some(memory) = self.memories.get_mut(usize::from(number)) else {
             return Ok(());
         };
+        memory.enter(node.epoch());
         checks.ensure(Check::Memory, node.promised() == memory.promised, || {
             format!(
                 "NODE_{number} holds {} for its promise, and wrote {}",
@@ -301,8 +319,7 @@ impl Checker {
             )
         })?;
         memory.applied = applied;
-        self.ledger
-            .see_state(number, applied, node.chain(), node.machine().iter())
+        self.ledger.see_state(node)
     }
 
     /// Checks a node after a restart: it must have all durable writes, and may have some of those during which power
@@ -317,6 +334,15 @@ impl Checker {
         let Some(memory) = self.memories.get_mut(usize::from(number)) else {
             return Ok(());
         };
+        // Otherwise all members could forget the change and keep what they have promised after it.
+        self.checks
+            .ensure(Check::Membership, memory.epoch <= node.epoch(), || {
+                format!(
+                    "NODE_{number} comes back in epoch {}, and had entered epoch {}",
+                    node.epoch(),
+                    memory.epoch
+                )
+            })?;
         // Applied slots are not written one by one.
         memory.applied = node.applied();
         let kept = node
@@ -357,7 +383,7 @@ impl Checker {
                     _ => true,
                 })
             {
-                self.see_write(number, write)?;
+                self.see_write((number, node.epoch()), write)?;
                 there.push(*write);
             }
         }
@@ -370,7 +396,11 @@ impl Checker {
         };
         let known = self.memory(number).map(|memory| memory.promised);
         if known < Some(promised) && torn.iter().any(wrote) {
-            self.see_write(number, &Write::Promised(promised))?;
+            self.see_write((number, node.epoch()), &Write::Promised(promised))?;
+        }
+        // An epoch is there if the node has come back in it, without the votes of the one before.
+        if let Some(memory) = self.memories.get_mut(usize::from(number)) {
+            memory.enter(node.epoch());
         }
         self.see_kept(number, &there)
     }

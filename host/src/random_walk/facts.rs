@@ -5,7 +5,7 @@
 
 use super::{Asked, Machine};
 use synod::machines::KvReply;
-use synod::{Ballot, Event, Outcome, Record, Slot, Tally, Tracer};
+use synod::{Ballot, Event, Message, Outcome, Record, Slot, Tally, Tracer};
 
 /// Facts of a step, and counts of all events so far.
 #[derive(Default)]
@@ -14,6 +14,8 @@ pub(super) struct Facts {
     pub(super) seen: Vec<Fact>,
     /// Counts of all steps so far.
     pub(super) tally: Tally,
+    /// Number of times that a node has heard that its epoch had ended.
+    pub(super) superseded: u64,
 }
 
 /// A fact that no message contains.
@@ -60,6 +62,10 @@ impl<const PAGE: usize> Tracer<Machine, PAGE> for Facts {
                 outcome: outcome.copied(),
                 chain,
             }),
+            Event::Received {
+                message: Message::Superseded { .. },
+                ..
+            } => self.superseded += 1,
             _ => {}
         }
     }

@@ -2,14 +2,23 @@
 //!
 //! It is the specification that nodes are compared with: a log, a table of sessions, and a store,
 //! written with the maps of the standard library and without any of the bounds, pages and digests
-//! of a node. It never looks into a node. The first node to apply a slot tells what is in it; what
+//! of a node. It takes nothing from a node but what it compares. The first node to apply a slot tells what is in it; what
 //! follows from that is computed here, and every node and every answer must agree.
 
+mod epochs;
+mod reads;
+
 use super::check::{Check, CheckSet, Violation};
-use super::{Asked, KEYS};
+use super::{Asked, KEYS, Machine};
+use epochs::Epochs;
+pub(super) use epochs::is_majority;
+use reads::Reads;
 use std::collections::{BTreeMap, BTreeSet};
 use synod::machines::{Key, KvCommand, KvReply};
-use synod::{ClientId, Outcome, Proposal, Reply, RequestKey, RequestNumber, Slot};
+use synod::{
+    Change, ChangeError, ClientId, Node, NodeSet, Outcome, Proposal, Reply, RequestKey,
+    RequestNumber, Slot,
+};
 
 /// Contents of the key-value store.
 type Contents = BTreeMap<Key, i64>;
@@ -72,8 +81,12 @@ pub(super) struct Ledger {
     registered: BTreeMap<u64, Vec<ClientId>>,
     /// First invocation of each request, by session and number.
     firsts: BTreeMap<(u64, u32), First>,
-    /// Highest slot of an answer known to any client.
+    /// Highest slot of an answer known to any client, or of a state that one has read.
     known: Slot,
+    /// The epochs, as far as the log is applied.
+    pub(super) epochs: Epochs,
+    /// Reads that take no slot.
+    reads: Reads,
 }
 
 /// Returns the index of a slot among the prefixes, which begin with slot 0.
@@ -104,8 +117,8 @@ fn play(contents: &mut Contents, command: KvCommand) -> KvReply {
 }
 
 impl Ledger {
-    /// Returns an empty log.
-    pub(super) fn new(checks: CheckSet, sessions_max: usize) -> Self {
+    /// Returns an empty log of a cluster with these founding members.
+    pub(super) fn new(checks: CheckSet, founders: NodeSet, sessions_max: usize) -> Self {
         let genesis = Prefix {
             proposal: Proposal::Noop,
             chain: 0,
@@ -123,6 +136,8 @@ impl Ledger {
             registered: BTreeMap::new(),
             firsts: BTreeMap::new(),
             known: Slot::ZERO,
+            epochs: Epochs::new(founders),
+            reads: Reads::default(),
         }
     }
 
@@ -199,22 +214,30 @@ impl Ledger {
     }
 
     /// Checks the state of a node that has applied up to a slot.
-    pub(super) fn see_state(
+    pub(super) fn see_state<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
         &self,
-        node: u16,
-        slot: Slot,
-        chain: u64,
-        contents: impl Iterator<Item = (Key, i64)>,
+        node: &Node<Machine, WINDOW, CLIENTS, PAGE>,
     ) -> Result<(), Violation> {
+        let (number, slot) = (node.id().0, node.applied());
         let Some(prefix) = self.after(slot) else {
-            let what = format!("NODE_{node} has slot {slot}, which no node has applied");
+            let what = format!("NODE_{number} has slot {slot}, which no node has applied");
             let check = Check::Order;
             return Err(Violation { check, what });
         };
         let right = prefix.contents.iter().map(|(key, value)| (*key, *value));
-        let same = prefix.chain == chain && contents.eq(right);
+        let same = prefix.chain == node.chain() && node.machine().iter().eq(right);
         self.checks.ensure(Check::State, same, || {
-            format!("NODE_{node} has another state after slot {slot} than the log gives")
+            format!("NODE_{number} has another state after slot {slot} than the log gives")
+        })?;
+        let epoch = self.epochs.at(slot);
+        let members = self.epochs.members(epoch);
+        let same = (node.epoch(), node.members()) == (epoch, members);
+        self.checks.ensure(Check::State, same, || {
+            format!(
+                "NODE_{number} is in epoch {} of {} after slot {slot}, and the log gives epoch {epoch} of {members}",
+                node.epoch(),
+                node.members()
+            )
         })
     }
 
@@ -228,8 +251,11 @@ impl Ledger {
         let last = self.prefixes.last();
         let mut contents = last.map_or_else(Contents::new, |prefix| prefix.contents.clone());
         let outcome = match *proposal {
-            // No walk changes the members.
-            Proposal::Noop | Proposal::Reconfigure(_) => None,
+            Proposal::Noop => None,
+            Proposal::Reconfigure(change) => Some(match self.epochs.play(slot, &change) {
+                Ok(epoch) => Outcome::Reconfigured { epoch },
+                Err(error) => Outcome::Unchanged(error),
+            }),
             Proposal::Register { nonce } => Some(self.register(slot.number(), nonce)),
             Proposal::Request {
                 client,
@@ -313,8 +339,11 @@ impl Ledger {
         Ok(Outcome::Applied { slot, output })
     }
 
-    /// Checks an answer to a client against the log.
-    pub(super) fn see_reply(&mut self, reply: &Reply<KvReply>) -> Result<(), Violation> {
+    /// Checks an answer to a client against the log, when it leaves its node.
+    pub(super) fn see_reply(&mut self, node: u16, reply: &Reply<KvReply>) -> Result<(), Violation> {
+        if reply.key.number == RequestNumber::READ {
+            return self.see_read_reply(node, reply);
+        }
         let key = in_key(reply.key);
         let right = match reply.outcome {
             Outcome::Applied { slot, output } => self.is_applied(key, slot, output),
@@ -326,11 +355,15 @@ impl Ledger {
             // A session that was never opened is none that was evicted.
             Outcome::Evicted => self.evicted.contains(&key.0),
             Outcome::Reused => self.effects.contains_key(&key),
-            Outcome::Busy
-            | Outcome::Reconfigured { .. }
-            | Outcome::Unchanged(_)
-            | Outcome::Readable { .. }
-            | Outcome::NotNow => false,
+            Outcome::Reconfigured { epoch } => {
+                let change = self.change_of(reply);
+                change.is_some_and(|change| self.epochs.has_effect(&change, epoch))
+            }
+            Outcome::Unchanged(error) => {
+                let change = self.change_of(reply);
+                change.is_some_and(|change| self.is_unchanged(&change, error))
+            }
+            Outcome::Busy | Outcome::Readable { .. } | Outcome::NotNow => false,
         };
         if let Outcome::Applied { slot, .. } = reply.outcome {
             // From here on, whatever is asked must be answered by a state that is as recent.
@@ -339,6 +372,31 @@ impl Ledger {
         self.checks.ensure(Check::Answer, right, || {
             format!("the log does not say {reply:?}")
         })
+    }
+
+    /// Returns the change that an answer is about; `None` if no operator has asked for it.
+    fn change_of(&self, reply: &Reply<KvReply>) -> Option<Change> {
+        let first = self.firsts.get(&in_key(reply.key))?;
+        let mut asked = first.asked.iter();
+        asked.find_map(|proposal| match proposal {
+            Proposal::Reconfigure(change) if proposal.fingerprint() == reply.fingerprint => {
+                Some(*change)
+            }
+            _ => None,
+        })
+    }
+
+    /// True if an operator may be told that a change has no effect, for this reason. That new members are behind rests on
+    /// what a leader has heard of them.
+    fn is_unchanged(&self, change: &Change, error: ChangeError) -> bool {
+        match error {
+            ChangeError::Epoch { present } => self.epochs.is_late(change, present),
+            ChangeError::Removed { node } => {
+                change.members.contains(node) && self.epochs.was_removed(node)
+            }
+            ChangeError::Behind { node, .. } => change.members.contains(node),
+            _ => false,
+        }
     }
 
     /// True if a request may have this output at this slot: it took effect there, after all answers

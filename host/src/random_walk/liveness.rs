@@ -41,6 +41,31 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         Ok(false)
     }
 
+    /// Checks that the cluster comes to rest, and that the leader that all follow then stays. A change of the members that
+    /// is still under way ends a leadership, after which the cluster comes to rest once more.
+    pub(super) fn comes_to_rest(&mut self) -> Result<(), Violation> {
+        let leads = |walk: &Self| {
+            let live = walk.live().into_iter();
+            live.filter_map(|it| walk.node(it)?.leading()).max()
+        };
+        let mut stays = false;
+        // Each change takes effect once.
+        for _ in 0..=self.operator.asked.len() {
+            let at_rest = self.eventually(3_000, Self::is_at_rest)?;
+            self.expect(at_rest, "the cluster does not come to rest")?;
+            let epoch = self.checker.ledger.epochs.present();
+            // Far longer than any election timeout.
+            // The ballot and not the node: a leader that is elected once more has not stayed.
+            let leader = leads(self);
+            self.eventually(80, |_| false)?;
+            stays = leads(self) == leader;
+            if stays || self.checker.ledger.epochs.present() == epoch {
+                break;
+            }
+        }
+        self.expect(stays, "a leader that all follow does not stay")
+    }
+
     /// Delivers all messages, and those that follow from them, before time passes.
     fn deliver_all(&mut self) -> Result<(), Violation> {
         let mut delivered = 0;
@@ -94,12 +119,13 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         live.iter().all(|node| {
             let follows = node.leader_hint() == Some(leader.leader());
             let waits = node.roles().any(|role| role == Role::Requester);
+            let waits = waits || node.is_reading();
             node.is_active() && follows && Some(node.applied()) == applied && !waits
         })
     }
 
     /// True if a new client gets a session and an answer. It registers first, so that a full
-    /// session table must make room.
+    /// session table must make room. In a walk with reads, it also reads the state of a node.
     pub(super) fn is_served(&mut self) -> Result<bool, Violation> {
         let Some(node) = self.any_live() else {
             return Ok(false);
@@ -128,6 +154,16 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         let key = RequestKey { client, number };
         self.ask(node, proposal)?;
         self.eventually(500, |walk| answer(walk, key).is_some())?;
-        Ok(matches!(answer(self, key), Some(Outcome::Applied { .. })))
+        if !matches!(answer(self, key), Some(Outcome::Applied { .. })) {
+            return Ok(false);
+        }
+        if self.operator.read == 0 {
+            return Ok(true);
+        }
+        let Some(key) = self.read(node)? else {
+            return Ok(false);
+        };
+        self.eventually(500, |walk| answer(walk, key).is_some())?;
+        Ok(matches!(answer(self, key), Some(Outcome::Readable { .. })))
     }
 }

@@ -9,7 +9,7 @@ use super::walk::Walk;
 use super::{Conditions, Machine};
 use crate::power_cut::PowerCutStorage;
 use synod::storage::{Journal, Opened};
-use synod::{Config, Instant, Node, NodeId};
+use synod::{Instant, Node, NodeId};
 
 /// Greatest number of pages of a snapshot: a header, two for the sessions, one for the keys.
 const PAGES: u32 = 4;
@@ -100,7 +100,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         (number, now): (u16, Instant),
         storage: PowerCutStorage,
     ) -> Result<(), Violation> {
-        let config = Config::new(NodeId(number), self.size);
+        let config = self.config(number);
         let (conditions, seed) = (self.conditions, self.seed);
         let checks = self.conditions.checks;
         let fails = |what: String| {
@@ -138,12 +138,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
     /// cluster could not come to rest at the end, which would prove nothing.
     pub(super) fn stop(&mut self) {
         let gone = self.random.number(self.size);
-        let joined =
-            |number: &u16| *number != gone && self.node(*number).is_some_and(Node::is_active);
-        let rest = (0..self.size).filter(joined).count();
-        let quorum = self.checker.quorum();
+        let goes_on = self.can_do_without(NodeId(gone));
         if let Some(member) = self.member(gone).filter(|member| member.node.is_some())
-            && rest >= quorum
+            && goes_on
         {
             member.stopped = true;
         }

@@ -26,6 +26,12 @@ enum Move {
     Stop,
     /// A node loses its power, or gets it back.
     Crash,
+    /// A client reads the state of a node without a slot of the log.
+    Read,
+    /// The operator asks for a change of the members.
+    Change,
+    /// The operator switches off a node that has retired.
+    Leave,
     /// A node seems to ask for decisions or for a snapshot that it does not need.
     StaleRequest,
 }
@@ -48,6 +54,9 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             (parameters.stop, Move::Stop),
             (parameters.stale_request, Move::StaleRequest),
             (parameters.crash, Move::Crash),
+            (self.operator.read, Move::Read),
+            (self.operator.change, Move::Change),
+            (self.operator.leave, Move::Leave),
         ]);
         debug_assert!(next.is_some(), "a delivery and a tick have weights above 0");
         match next.unwrap_or(Move::Tick) {
@@ -97,6 +106,16 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             }
             Move::Stop => {
                 self.stop();
+                Ok(())
+            }
+            Move::Read => {
+                let live = self.live();
+                let node = self.operator.random.one(&live);
+                node.map_or(Ok(()), |node| self.read(node).map(|_| ()))
+            }
+            Move::Change => self.change_members(),
+            Move::Leave => {
+                self.leave();
                 Ok(())
             }
         }

@@ -10,12 +10,15 @@ use super::checker::Checker;
 use super::clients::Clients;
 use super::facts::Facts;
 use super::network_conditions::{NetworkConditions, WalkParameters};
+use super::operator::Operator;
 use super::random_source::RandomSource;
 use super::{Asked, Conditions, Machine, Power};
 use crate::power_cut::PowerCutStorage;
 use synod::machines::{KvCommand, KvReply};
 use synod::storage::Journal;
-use synod::{Envelope, Instant, Node, Outbox, Reply, Tally, Write};
+use synod::{
+    Envelope, Instant, Node, Outbox, Outcome, Reply, RequestKey, RequestNumber, Tally, Write,
+};
 
 /// Capacity of an outbox, for a few steps of the largest node. A driver may gather steps before it
 /// empties the outbox.
@@ -60,7 +63,9 @@ pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE
     pub(super) conditions: &'a Conditions,
     /// Seed of the walk, which is also that of its nodes.
     pub(super) seed: u64,
-    /// Number of nodes, 2 to 5.
+    /// Number of founding members, 2 to 5.
+    pub(super) founders: u16,
+    /// Number of all nodes. Those after the founding members join as learners.
     pub(super) size: u16,
     /// All random choices except those about losses of power.
     pub(super) random: RandomSource,
@@ -72,6 +77,7 @@ pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE
     pub(super) past: Vec<Envelope<Machine, PAGE>>,
     pub(super) checker: Checker,
     pub(super) clients: Clients,
+    pub(super) operator: Operator,
     pub(super) parameters: WalkParameters,
     pub(super) network: NetworkConditions,
     /// Answers to clients so far, in order.
@@ -84,6 +90,8 @@ pub(super) struct Walk<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE
     pub(super) power: Power,
     /// Random choices about losses of power.
     pub(super) power_random: RandomSource,
+    /// Number of reads without a slot of the log that were answered with the state of a node, before all faults ended.
+    pub(super) reads: u64,
     /// Number of decisions learnt from other replicas.
     pub(super) learnt: u64,
     /// Capacity of each storage, in checkpoints.
@@ -98,12 +106,14 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     /// Returns a walk before its first step, with everything drawn that it draws once.
     pub(super) fn new(seed: u64, conditions: &'a Conditions) -> Self {
         let mut random = RandomSource::new(seed);
-        let size = random.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
+        let founders = random.one(&[3, 5, 3, 5, 4, 2, 3, 5]).unwrap_or(3);
         let parameters = WalkParameters::draw(&mut random, CLIENTS);
         // A separate source, so that walks without losses of power do not depend on these draws.
         let mut power_random = RandomSource::new(!seed);
         // Half of the walks have storage of the smallest size, in which checkpoints are not paged.
         let room = power_random.one(&[4, 4, 6, 6]).unwrap_or(4);
+        let operator = Operator::draw(seed);
+        let size = founders + operator.newcomers;
         let member = |_| Member {
             node: None,
             outbox: Outbox::new(),
@@ -117,13 +127,15 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         Self {
             conditions,
             seed,
+            founders,
             size,
             random,
             members: (0..size).map(member).collect(),
             in_flight: Vec::new(),
             past: Vec::new(),
-            checker: Checker::new(conditions.checks, size, CLIENTS),
+            checker: Checker::new(conditions.checks, (size, founders), CLIENTS),
             clients: Clients::new(),
+            operator,
             parameters,
             network: NetworkConditions::calm(),
             replies: Vec::new(),
@@ -131,10 +143,23 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             steps: 0,
             power: Power::default(),
             power_random,
+            reads: 0,
             learnt: 0,
             room,
             facts: Facts::default(),
         }
+    }
+
+    /// Returns the number of answers to clients and to the operator, without those to reads.
+    pub(super) fn answered(&self) -> u64 {
+        let is_read = |reply: &&Reply<KvReply>| reply.key.number == RequestNumber::READ;
+        let answered = self.replies.iter().filter(|reply| !is_read(reply));
+        u64::try_from(answered.count()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the number of times that a node has heard that its epoch had ended.
+    pub(super) fn superseded(&self) -> u64 {
+        self.facts.superseded
     }
 
     /// Returns the counts of all events.
@@ -148,8 +173,14 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         // In some walks, nodes that a quorum can do without start later, and must catch up.
         // Late ones find a log that has grown, and mostly join by a snapshot.
         let late = self.random.percent(30);
-        for number in 1..self.size {
-            if !late || usize::from(number) < self.checker.quorum() {
+        for number in 1..self.founders {
+            if !late || number < self.founders / 2 + 1 {
+                self.start(number)?;
+            }
+        }
+        // Half of the newcomers ask to join while the cluster is being founded.
+        for number in self.founders..self.size {
+            if self.operator.random.percent(50) {
                 self.start(number)?;
             }
         }
@@ -171,20 +202,8 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
                 member.cut = None;
             }
         }
-        let at_rest = self.eventually(3_000, Self::is_at_rest)?;
-        self.expect(at_rest, "the cluster does not come to rest")?;
-        let leads = |walk: &Self| {
-            let live = walk.live().into_iter();
-            live.filter_map(|it| walk.node(it)?.leading()).max()
-        };
-        // Far longer than any election timeout.
-        // The ballot and not the node: a leader that is elected once more has not stayed.
-        let leader = leads(self);
-        self.eventually(80, |_| false)?;
-        self.expect(
-            leads(self) == leader,
-            "a leader that all follow does not stay",
-        )?;
+        self.switch_off_forgotten();
+        self.comes_to_rest()?;
         let served = self.is_served()?;
         self.expect(served, "a client is not served")
     }
@@ -227,7 +246,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
     ///
     /// The checker sees writes when they are handed out, and messages when they are sent: see
     /// [`Walk::flush`].
-    fn act(
+    pub(super) fn act(
         &mut self,
         number: u16,
         step: impl FnOnce(
@@ -249,6 +268,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         facts.seen.clear();
         // The outbox may hold the output of earlier steps, which was checked then.
         let (writes, messages) = (outbox.writes.len(), outbox.messages.len());
+        let (replies, before) = (outbox.replies.len(), node.epoch());
         step(member.clock, node, outbox, facts);
         let said = outbox.messages.len().saturating_sub(messages);
         let wrote = outbox.writes.len().saturating_sub(writes);
@@ -260,7 +280,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         })?;
         // Writes before facts and messages, since both rest on them.
         for write in outbox.writes.iter().skip(writes) {
-            checker.see_write(number, write)?;
+            checker.see_write((number, node.epoch()), write)?;
         }
         for fact in &facts.seen {
             checker.see_fact(fact)?;
@@ -269,6 +289,12 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
         for outgoing in outbox.messages.iter().skip(messages) {
             // A promise is checked now: when it leaves, the node may have accepted more.
             checker.see_promise(number, &outgoing.message)?;
+            checker.see_spoken(node, before, &outgoing.message)?;
+        }
+        for reply in outbox.replies.iter().skip(replies) {
+            // A driver looks into the state before it passes anything else to the node.
+            let state = node.applied();
+            checker.ledger.see_readable(number, reply, state)?;
         }
         // Without room for another step, a driver has to empty the outbox.
         let full = ROOM - outbox.peak() < least;
@@ -328,8 +354,11 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             }
         }
         for reply in &outbox.replies {
-            self.checker.ledger.see_reply(reply)?;
+            self.checker.ledger.see_reply(number, reply)?;
             self.clients.see_reply(reply);
+            // A read by which liveness is checked says nothing about the walk.
+            let is_read = matches!(reply.outcome, Outcome::Readable { .. });
+            self.reads += u64::from(is_read && !self.healing);
             self.replies.push(*reply);
         }
         // Surplus messages are lost at random.
@@ -366,5 +395,20 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             // A request that finds no room is repeated later.
             let _ = node.ask(now, proposal, outbox, facts);
         })
+    }
+
+    /// Lets a client read the state of a node without a slot of the log. Returns the key of the answer; `None` if the node
+    /// refuses to read.
+    pub(super) fn read(&mut self, number: u16) -> Result<Option<RequestKey>, Violation> {
+        let nonce = self.checker.ledger.ask_read(number);
+        let mut is_refused = false;
+        self.act(number, |now, node, outbox, facts| {
+            is_refused = node.read(now, nonce, outbox, facts).is_err();
+        })?;
+        if is_refused {
+            self.checker.ledger.refuse_read(nonce);
+            return Ok(None);
+        }
+        Ok(Some(RequestKey::read(nonce)))
     }
 }

@@ -7,7 +7,7 @@ use super::Checker;
 use crate::random_walk::Machine;
 use crate::random_walk::check::{Check, Violation};
 use synod::machines::KvCommand;
-use synod::{Ballot, Entry, Message, Slot};
+use synod::{Ballot, Entry, Message, NodeId, Slot};
 
 /// Contents of a promise. A page reports votes from a slot on; `last` says that none is left.
 struct Promise<'a> {
@@ -50,7 +50,7 @@ impl Checker {
                 let slots = (0..u64::from(*count)).filter_map(|offset| first.checked_add(offset));
                 for slot in slots {
                     let vote = self.ballots.get(&(slot, *ballot));
-                    let voted = vote.is_some_and(|vote| vote.voters.contains(&node));
+                    let voted = vote.is_some_and(|vote| vote.voters.contains(NodeId(node)));
                     checks.ensure(Check::Memory, voted, || {
                         format!("NODE_{node} reports that it accepted slot {slot} under {ballot}, but did not write it")
                     })?;
