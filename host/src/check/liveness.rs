@@ -193,8 +193,9 @@ impl LivenessCheck<'_> {
             }
             self.fire_all(Timer::Quorum);
         }
-        // A newcomer that the leader does not tell of a slot that was decided meanwhile has to ask.
-        if self.live().into_iter().any(|id| self.is_untold(id)) {
+        // The leader may have decided what was proposed before. A newcomer that it does not tell has to ask, and a member that
+        // needs a snapshot waits until that of another one was dropped, which the rounds above do not bring about.
+        if self.live().into_iter().any(|id| self.is_behind(id)) {
             self.eventually(Self::is_at_rest);
         }
         self.world.broken.is_some() || (ballot(self) == before && self.is_at_rest())
@@ -301,10 +302,16 @@ impl LivenessCheck<'_> {
     /// sends heartbeats only to members and to those that have answered the last ones, and this node hears it no more.
     fn is_untold(&self, id: NodeId) -> bool {
         let leader = self.leader().and_then(|leader| self.world.node(leader));
+        leader.is_some_and(|leader| !leader.members().contains(id)) && self.is_behind(id)
+    }
+
+    /// True if a node has applied less than the leader.
+    fn is_behind(&self, id: NodeId) -> bool {
+        let leader = self.leader().and_then(|leader| self.world.node(leader));
         let node = self.world.node(id);
-        leader.zip(node).is_some_and(|(leader, node)| {
-            !leader.members().contains(id) && node.applied() < leader.applied()
-        })
+        leader
+            .zip(node)
+            .is_some_and(|(leader, node)| node.applied() < leader.applied())
     }
 
     /// Fires a timer if it is armed, and delivers what follows. Without the check, timers would
