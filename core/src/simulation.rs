@@ -63,7 +63,7 @@ pub use event_loop::Simulation;
 pub use fault::{Fault, FaultKind, FaultSet, PLAN_MAX, Planned, Weather};
 #[cfg(feature = "flash")]
 pub use flash::{FlashFault, SimulatedFlash};
-pub use invariants::{Invariants, Seen};
+pub use invariants::{Facts, Invariants, Known, Restored, Seen};
 pub use nemesis::{Fate, Faults, InTransit, Nemesis};
 pub use network::{Link, Network};
 pub use node_storage::{

@@ -8,6 +8,7 @@ mod ballots;
 mod check_counts;
 mod duties;
 mod epochs;
+mod facts;
 mod log;
 mod memory;
 mod requests;
@@ -17,23 +18,23 @@ mod spoken_messages;
 #[cfg(test)]
 mod tests;
 
-use super::capacities::{Capacity, List, Nodes, Room};
+use super::capacities::Room;
 use super::event_loop::{Command, Output};
 use super::observer::{Answered, Asked, Handled, NodeProgress, Observer, StepBoundary, StepsTaken};
 use super::setting::Setting;
 use super::violation::{Rule, Violation};
 use crate::timer::Timers;
 use crate::{
-    Change, Entry, Envelope, Instant, Marks, Message, Node, NodeId, Outcome, Outgoing, Proposal,
+    Change, Envelope, Instant, Marks, Message, Node, NodeId, Outcome, Outgoing, Proposal,
     RequestNumber, Slot, StateMachine, Write,
 };
-use ballots::{Ballots, Claim, Known};
+use ballots::Claim;
+pub use ballots::Known;
 pub use check_counts::Seen;
 use duties::Before;
-use epochs::Epochs;
+pub use facts::{Facts, Restored};
 use heapless::Vec;
 use log::Log;
-use memory::Memory;
 use requests::Requests;
 
 /// Whether a message is a promise, or a page of one.
@@ -76,12 +77,9 @@ const CHANGES: usize = 64;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Invariants<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> {
-    ballots: Ballots<Command<S, W, C, P>, <S::Room as Room>::History>,
-    /// One for each node that the room has place for, whether it is in this run or not.
-    memories: Nodes<S::Room, Memory<W>>,
+    facts: Facts<S::Machine, S::Room, W>,
     requests: Requests,
     log: Log<S::Machine, <S::Room as Room>::History, C>,
-    epochs: Epochs,
     /// The changes of the members that were asked for; the latest ones, if there are too many.
     changes: Vec<Change, CHANGES>,
     /// Whether the log could not be followed, so that nothing can be compared with it any more: the history is too
@@ -98,7 +96,6 @@ pub struct Invariants<S: Setting<W, C, P>, const W: usize, const C: usize, const
     messages: u32,
     /// The observed steps so far, after some of which a node is asked for what it believes.
     steps: u32,
-    seen: Seen,
 }
 
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Default
@@ -112,19 +109,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Defaul
 impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invariants<S, W, C, P> {
     /// Nothing seen yet: an observer for one run.
     pub fn new() -> Self {
-        let mut memories: Nodes<S::Room, Memory<W>> = List::new();
-        while memories.push(Memory::new()).is_ok() {}
-        debug_assert_eq!(
-            memories.len(),
-            <S::Room as Room>::Nodes::MAX,
-            "a node of the room is not watched"
-        );
         Self {
-            ballots: Ballots::new(),
-            memories,
+            facts: Facts::new(),
             requests: Requests::new(),
             log: Log::new(),
-            epochs: Epochs::new(),
             changes: Vec::new(),
             lost: false,
             before: None,
@@ -132,29 +120,23 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             spans: 0,
             messages: 0,
             steps: 0,
-            seen: Seen::new(),
         }
     }
 
     /// Forgets everything, in place, for the next run.
     pub fn reset(&mut self) {
-        self.ballots.clear();
-        for memory in self.memories.iter_mut() {
-            *memory = Memory::new();
-        }
+        self.facts.reset();
         self.requests.clear();
         self.log.clear();
-        self.epochs.clear();
         self.changes.clear();
         self.lost = false;
         (self.before, self.timers) = (None, None);
         (self.messages, self.steps, self.spans) = (0, 0, 0);
-        self.seen = Seen::new();
     }
 
     /// How often each rule was checked, and how often it could not be.
     pub const fn seen(&self) -> &Seen {
-        &self.seen
+        self.facts.seen()
     }
 
     /// Compares the nodes with the log once more when a run is over, and asks each whether its own invariants hold.
@@ -193,37 +175,18 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             Proposal::Reconfigure(_) => Known::Not,
             _ => self.requests.knows(proposal),
         };
-        self.judge(is_known, Violation::Invented { node, slot, ballot })
+        self.facts
+            .judge(is_known, Violation::Invented { node, slot, ballot })
     }
 
-    /// A write of a node became durable: its promise does not go back, and its vote is one that may be cast.
+    /// A write of a node became durable, and its value is one that somebody has asked for.
     fn wrote(&mut self, node: NodeId, write: &Write<Command<S, W, C, P>>) -> Result<(), Violation> {
-        let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
-            self.seen.skip(Rule::BallotWentBack);
-            return Ok(());
-        };
         match write {
-            Write::Promised(ballot) => memory.write(node, *ballot, &mut self.seen),
-            Write::Accepted(Entry {
-                slot,
-                ballot,
-                proposal,
-            }) => {
-                memory.write(node, *ballot, &mut self.seen)?;
-                memory.vote(*slot, *ballot, &mut self.seen);
-                let claim = Claim {
-                    node,
-                    slot: *slot,
-                    ballot: *ballot,
-                    proposal,
-                };
-                if self.ballots.vote(claim, &self.epochs, &mut self.seen)? {
-                    self.asked_for(claim)?;
-                }
-                Ok(())
+            Write::Accepted(vote) if self.facts.wrote(node, write)? => {
+                self.asked_for(Claim::of(node, vote))
             }
-            // What is decided is known here from the votes.
-            Write::Decided { .. } | Write::Installed(_) => Ok(()),
+            Write::Accepted(_) => Ok(()),
+            _ => self.facts.wrote(node, write).map(drop),
         }
     }
 
@@ -261,28 +224,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         Ok(())
     }
 
-    /// What a node still holds of what it has made durable and has never said, as power failed before it could: from now
-    /// on it is as if it had been said.
-    /// Called when a voter has started again. Without this a quorum that such votes complete would be taken for none,
-    /// and what follows from it for a violation.
+    /// What a voter holds that has started again counts, and is what somebody has asked for.
     fn survived(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
-        let id = node.id();
         for vote in node.votes() {
-            // Voted for already, or too old to say.
-            let known = self.ballots.tried(vote.slot, vote.ballot);
-            if matches!(known, Known::Is((_, voters)) if voters.contains(id))
-                || known == Known::Forgotten
-            {
-                continue;
-            }
-            let claim = Claim {
-                node: id,
-                slot: vote.slot,
-                ballot: vote.ballot,
-                proposal: &vote.proposal,
-            };
-            if self.ballots.vote(claim, &self.epochs, &mut self.seen)? {
-                self.asked_for(claim)?;
+            if self.facts.survived(node.id(), &vote)? {
+                self.asked_for(Claim::of(node.id(), &vote))?;
             }
         }
         Ok(())
@@ -301,14 +247,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             let Some(slot) = self.log.applied().next() else {
                 break;
             };
-            self.seen.check(Rule::NotChosen);
-            match self.ballots.chosen(slot) {
-                // Rule V3: what was chosen in another epoch is void.
-                Known::Is((ballot, proposal)) if ballot.epoch() == self.epochs.present() => {
-                    self.log.play(slot, proposal, &mut self.epochs);
-                }
-                Known::Is(_) | Known::Not => return Err(Violation::NotChosen { node: id, slot }),
-                Known::Forgotten => self.lost = true,
+            match self.facts.chosen(id, slot, self.facts.epochs.present())? {
+                Known::Is(proposal) => self.log.play(slot, &proposal, &mut self.facts.epochs),
+                Known::Not | Known::Forgotten => self.lost = true,
             }
         }
         debug_assert!(
@@ -317,12 +258,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         );
         match self.log.chain(applied) {
             Known::Is(chain) if !self.lost => {
-                self.seen.check(Rule::Disagreement);
+                self.facts.seen.check(Rule::Disagreement);
                 if chain != progress.chain {
                     return Err(self.differs(node, applied, before));
                 }
             }
-            _ => self.seen.skip(Rule::Disagreement),
+            _ => self.facts.seen.skip(Rule::Disagreement),
         }
         // A jump is that of a snapshot.
         if applied.number().is_multiple_of(STATE_EVERY) || applied.distance(before) > 1 {
@@ -360,23 +301,21 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         node: &Node<S::Machine, W, C, P>,
         progress: &NodeProgress,
     ) -> Result<(), Violation> {
-        let (epoch, members) = (progress.epoch, progress.members);
         // A node that has not joined knows of no epoch.
-        if !node.is_active() || self.epochs.enter(node.config().members, epoch, members) {
+        if !node.is_active() {
             return Ok(());
         }
-        self.seen.check(Rule::Disagreement);
-        let (node, slot) = (node.id(), node.applied());
-        Err(Violation::Disagreement { node, slot })
+        let founders = node.config().members;
+        self.facts.enters(node.id(), founders, progress)
     }
 
     /// A node that is as far as the log has the state that the log gives.
     /// One that is behind is compared when it has caught up, since the log keeps no older states.
     fn state(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
         if self.lost {
-            self.seen.skip(Rule::WrongState);
+            self.facts.seen.skip(Rule::WrongState);
         } else if node.applied() == self.log.applied() {
-            self.seen.check(Rule::WrongState);
+            self.facts.seen.check(Rule::WrongState);
             if node.machine() != self.log.machine() || node.chain() != self.log.chain_now() {
                 return Err(Violation::WrongState {
                     node: node.id(),
@@ -405,7 +344,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         else {
             return Ok(());
         };
-        self.seen.check(Rule::WrongReply);
+        self.facts.seen.check(Rule::WrongReply);
         let numbered = |number| Proposal::Request {
             client,
             number: RequestNumber(number),
@@ -432,7 +371,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     /// The marks of a node never go beyond its capacities (rule T5). They are its own word, so this finds mistakes in
     /// the marks as well.
     fn room(&mut self, node: NodeId, marks: &Marks) -> Result<(), Violation> {
-        self.seen.check(Rule::Overfull);
+        self.facts.seen.check(Rule::Overfull);
         let windows = marks.window.max(marks.votes);
         let tables = marks.waiting.max(marks.pending);
         let tables = tables.max(marks.requesters).max(marks.sessions);
@@ -450,12 +389,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         let (node, progress) = (taken.node, &taken.progress);
         let id = node.id();
         self.enters(node, progress)?;
-        let Some(memory) = self.memories.get_mut(usize::from(id.0)) else {
-            self.seen.skip(Rule::PrefixWentBack);
+        // In this order: messages are about what is applied and written by then, and answers about what the log gives.
+        let Some(before) = self.facts.advances(id, progress, node.is_voter())? else {
             return Ok(());
         };
-        // In this order: messages are about what is applied and written by then, and answers about what the log gives.
-        let before = memory.advance(id, progress, node.is_voter(), &mut self.seen)?;
         // Of one step, everything was written before anything was said. Of several, promises need to be told apart.
         let is_one = taken.boundaries.is_empty();
         debug_assert!(
@@ -470,20 +407,18 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
             self.wrote_and_promised(taken)?;
         }
         // What an acceptor holds that does not vote was never said to anybody.
-        if let Some(memory) = self.memories.get(usize::from(id.0))
-            && node.is_voter()
-        {
-            memory.holds(id, progress.promised, &mut self.seen)?;
+        if node.is_voter() {
+            self.facts.holds(id, progress.promised)?;
         }
         if progress.applied > before {
             self.applied(node, progress, before)?;
         }
         for outgoing in taken.messages {
             if node.is_voter() {
-                self.names(id, &outgoing.message)?;
-                self.belongs(id, &outgoing.message)?;
+                self.facts.names(id, &outgoing.message)?;
+                self.facts.belongs(id, &outgoing.message)?;
             } else {
-                self.speaks(id, &outgoing.message)?;
+                self.facts.speaks(id, &outgoing.message)?;
             }
             if is_one || !is_promise(outgoing) {
                 self.said(id, outgoing)?;
@@ -529,22 +464,27 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         _at: Instant,
         node: &Node<S::Machine, W, C, P>,
     ) -> Result<(), Violation> {
-        let Some(memory) = self.memories.get_mut(usize::from(node.id().0)) else {
-            self.seen.skip(Rule::Forgotten);
+        let Some(memory) = self.facts.memories.get(usize::from(node.id().0)) else {
+            self.facts.seen.skip(Rule::Forgotten);
             return Ok(());
         };
         let before = memory.applied;
-        self.epochs
-            .enter(node.config().members, node.epoch(), node.members());
-        memory.recovered(node, &self.ballots, &mut self.seen)?;
+        let restored = Restored {
+            node: node.id(),
+            is_voter: node.is_voter(),
+            progress: NodeProgress::of(node),
+            founders: node.config().members,
+        };
+        let votes = node.votes().map(|vote| (vote.slot, vote.ballot));
+        self.facts.recovered(&restored, votes)?;
         if node.is_voter() {
             self.survived(node)?;
         }
         if node.applied() > before {
             // The members when it was cast, which that very slot may have changed.
-            let members = self.epochs.members(self.epochs.present());
+            let members = self.facts.epochs.members(self.facts.epochs.present());
             let decides_alone = members.is_some_and(|members| members.len() == 1);
-            if decides_alone && self.ballots.chosen(node.applied()) == Known::Not {
+            if decides_alone && self.facts.ballots.chosen(node.applied()) == Known::Not {
                 // Whose own vote is a quorum may have applied it in the very step in which it was cast. Of that step a
                 // checkpoint may have survived, and nobody knows what led to it.
                 self.lost = true;
@@ -571,7 +511,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize>
         match answered.outcome {
             Outcome::Applied { slot, .. } => {
                 let (client, key) = (answered.client, answered.key);
-                self.requests.answered(client, key, *slot, &mut self.seen)
+                self.requests
+                    .answered(client, key, *slot, &mut self.facts.seen)
             }
             // Nothing took effect, so there is no slot that could be too early.
             _ => Ok(()),

@@ -9,7 +9,7 @@ use super::check_counts::Seen;
 use super::epochs::Epochs;
 use crate::simulation::capacities::{Capacity, Ring};
 use crate::simulation::violation::{Rule, Violation};
-use crate::{Ballot, NodeId, NodeSet, Proposal, Slot};
+use crate::{Ballot, Entry, Epoch, NodeId, NodeSet, Proposal, Slot};
 use core::fmt::Debug;
 use heapless::Vec;
 
@@ -58,9 +58,26 @@ pub(super) struct Claim<'a, C> {
     pub(super) proposal: &'a Proposal<C>,
 }
 
+impl<'a, C> Claim<'a, C> {
+    /// That of a vote.
+    pub(super) const fn of(node: NodeId, vote: &'a Entry<C>) -> Self {
+        let Entry {
+            slot,
+            ballot,
+            ref proposal,
+        } = *vote;
+        Self {
+            node,
+            slot,
+            ballot,
+            proposal,
+        }
+    }
+}
+
 /// What is known of what should be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known<T> {
+pub enum Known<T> {
     /// This.
     Is(T),
     /// That there is none.
@@ -173,6 +190,20 @@ impl<C: Copy + Debug + Eq, H: Capacity> Ballots<C, H> {
             Some(place) if place.forgot => Known::Forgotten,
             _ => Known::Not,
         }
+    }
+
+    /// Who has voted for a value in a slot, under each ballot of an epoch.
+    pub(super) fn voters(
+        &self,
+        slot: Slot,
+        epoch: Epoch,
+        proposal: &Proposal<C>,
+    ) -> impl Iterator<Item = NodeSet> {
+        let tried = self.places.get(slot).into_iter();
+        let tried = tried.flat_map(|place| &place.tried);
+        let same =
+            tried.filter(move |tried| tried.ballot.epoch() == epoch && tried.proposal == *proposal);
+        same.map(|tried| tried.voters)
     }
 
     /// The highest ballot under which a node has voted for a slot.

@@ -131,7 +131,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             added,
         } = *handled;
         let before = self.before.take();
-        let memory = self.memories.get_mut(usize::from(node.id().0));
+        let memory = self.facts.memories.get_mut(usize::from(node.id().0));
         let (Some(before), Some(memory)) = (before, memory) else {
             return Ok(());
         };
@@ -149,7 +149,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         };
         let message = &envelope.message;
         memory.transfers = done.transfers_after(message);
-        self.seen.check(Rule::Neglected);
+        self.facts.seen.check(Rule::Neglected);
         if !done.suffices(message) {
             let (node, message) = (node.id(), message.kind());
             return Err(Violation::Neglected { node, message });

@@ -7,11 +7,12 @@
 use super::ballots::{Ballots, Known};
 use super::check_counts::Seen;
 use super::duties::Transfers;
+use super::facts::Restored;
 use crate::simulation::capacities::Capacity;
 use crate::simulation::observer::NodeProgress;
 use crate::simulation::violation::{Rule, Violation};
 use crate::window::Window;
-use crate::{Ballot, Entry, Epoch, Message, Node, NodeId, Slot, StateMachine};
+use crate::{Ballot, Entry, Epoch, Message, NodeId, Slot, StateMachine};
 use core::fmt::Debug;
 
 /// What one node has made durable, as its writes say, and what it has said since its last start.
@@ -372,25 +373,26 @@ impl<const WINDOW: usize> Memory<WINDOW> {
     /// A node has come back: with its promise, and with every vote above its low-water mark, or with a later one. What it
     /// had applied it may have to apply again. One that does not vote comes back with nothing; what it has forgotten is
     /// kept here, for the day when it finds it again.
-    pub(super) fn recovered<
-        M: StateMachine,
-        const CLIENTS: usize,
-        const PAGE: usize,
-        H: Capacity,
-    >(
+    pub(super) fn recovered<C: Copy + Debug + Eq, H: Capacity>(
         &mut self,
-        node: &Node<M, WINDOW, CLIENTS, PAGE>,
-        ballots: &Ballots<M::Command, H>,
+        restored: &Restored,
+        votes: impl IntoIterator<Item = (Slot, Ballot)>,
+        ballots: &Ballots<C, H>,
         seen: &mut Seen,
     ) -> Result<(), Violation> {
-        let id = node.id();
+        let Restored {
+            node: id,
+            is_voter,
+            progress,
+            ..
+        } = *restored;
         // From here on this is another life of the node.
         self.spent = self.claimed;
         self.named = Ballot::NULL;
         self.transfers = Transfers::NONE;
-        self.applied = node.applied();
-        self.epoch = node.epoch();
-        if !node.is_voter() {
+        self.applied = progress.applied;
+        self.epoch = progress.epoch;
+        if !is_voter {
             return Ok(());
         }
         seen.check(Rule::Forgotten);
@@ -401,24 +403,24 @@ impl<const WINDOW: usize> Memory<WINDOW> {
                 ballot,
             })
         };
-        if node.promised() < self.promised {
+        if progress.promised < self.promised {
             return forgotten(Slot::ZERO, self.promised);
         }
-        let low_water = node.low_water();
-        if low_water > node.applied() {
+        let low_water = progress.low_water;
+        if low_water > progress.applied {
             return Err(Violation::ForgotUnapplied {
                 node: id,
                 slot: low_water,
             });
         }
-        let votes = ballots_of(node);
+        let votes = ballots_of(low_water, votes);
         // What it had given up as applied, and has not applied any more.
         let mut given_up = low_water.next().filter(|slot| *slot <= self.votes.floor());
         while let Some(slot) = given_up {
             // A later vote for the slot tells as much to whoever asks for promises (rule S4).
             match ballots.voted(slot, id) {
                 Known::Is(ballot)
-                    if ballot.epoch() == node.epoch()
+                    if ballot.epoch() == progress.epoch
                         && votes.get(slot).is_none_or(|kept| *kept < ballot) =>
                 {
                     return forgotten(slot, ballot);
@@ -430,25 +432,27 @@ impl<const WINDOW: usize> Memory<WINDOW> {
         }
         for (slot, ballot) in self.votes.iter_from(low_water.next().unwrap_or(Slot::ZERO)) {
             // Rule V3: votes of an epoch that has ended are void, or for slots that are applied.
-            if ballot.epoch() == node.epoch() && votes.get(slot).is_none_or(|kept| kept < ballot) {
+            if ballot.epoch() == progress.epoch && votes.get(slot).is_none_or(|kept| kept < ballot)
+            {
                 return forgotten(slot, *ballot);
             }
         }
-        // It may have more than it had said: what it wrote last, and had no time to say. `Invariants::survived` counts that.
+        // It may have more than it had said: what it wrote last, and had no time to say. `Facts::survived` counts that.
         self.votes = votes;
-        self.promised = node.promised();
+        self.promised = progress.promised;
         Ok(())
     }
 }
 
 /// The ballots of the votes that a node has, by slot.
-fn ballots_of<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>(
-    node: &Node<M, WINDOW, CLIENTS, PAGE>,
+fn ballots_of<const WINDOW: usize>(
+    low_water: Slot,
+    told: impl IntoIterator<Item = (Slot, Ballot)>,
 ) -> Window<Ballot, WINDOW> {
     // The window of a node holds no vote beyond `WINDOW` slots above its low-water mark (rule A5), so all find room.
-    let mut votes = Window::new(node.low_water());
-    for vote in node.votes() {
-        let kept = votes.put(vote.slot, vote.ballot);
+    let mut votes = Window::new(low_water);
+    for (slot, ballot) in told {
+        let kept = votes.put(slot, ballot);
         debug_assert!(
             kept,
             "a vote is taken for forgotten for which there was no room"

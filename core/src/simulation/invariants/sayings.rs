@@ -30,7 +30,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         if !self.steps.is_multiple_of(BELIEFS_EVERY) {
             return Ok(());
         }
-        self.seen.check(Rule::Contradiction);
+        self.facts.seen.check(Rule::Contradiction);
         let (id, status, leading) = (node.id(), node.status(), node.leading());
         let leads_itself = leading.is_some() == (status.leader == Some(id));
         let owns_highest = status
@@ -55,7 +55,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
 
     /// The invariants of a node hold, whatever it has done.
     pub(super) fn is_whole(&mut self, node: &Node<S::Machine, W, C, P>) -> Result<(), Violation> {
-        self.seen.check(Rule::BrokenState);
+        self.facts.seen.check(Rule::BrokenState);
         node.check_invariants()
             .map_err(|broken| Violation::BrokenState {
                 node: node.id(),
@@ -73,7 +73,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         if !self.messages.is_multiple_of(FRAME_EVERY) {
             return Ok(());
         }
-        self.seen.check(Rule::Garbled);
+        self.facts.seen.check(Rule::Garbled);
         let (id, to) = (node.id(), outgoing.to.iter().next());
         if is_read_as_written(&node.envelope(to.unwrap_or(id), outgoing)) {
             Ok(())

@@ -101,7 +101,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         let Some(before) = self.timers.take() else {
             return Ok(());
         };
-        self.seen.check(Rule::WrongSpan);
+        self.facts.seen.check(Rule::WrongSpan);
         if node.halted().is_some() || are_right(node, &before, now) {
             Ok(())
         } else {

@@ -7,7 +7,6 @@
 use super::Invariants;
 use super::ballots::{Claim, Known};
 use super::memory::Memory;
-use crate::outbox::run_len;
 use crate::simulation::event_loop::{Command, Output};
 use crate::simulation::setting::Setting;
 use crate::simulation::violation::{Rule, Violation};
@@ -23,11 +22,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         node: NodeId,
         outgoing: &Outgoing<S::Machine, P>,
     ) -> Result<(), Violation> {
-        let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
-            self.seen.skip(Rule::UnwrittenPromise);
-            return Ok(());
-        };
-        memory.said(node, &outgoing.message, &self.ballots, &mut self.seen)?;
+        self.facts.said(node, &outgoing.message)?;
         self.said_of_log(node, outgoing)
     }
 
@@ -45,12 +40,6 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 proposals,
                 ..
             } => self.proposed(node, *ballot, *first, proposals),
-            Message::Accepted {
-                ballot,
-                first,
-                count,
-                ..
-            } => self.accepted(node, *ballot, *first, *count),
             Message::Decisions {
                 first, proposals, ..
             } => self.decided(node, *first, proposals),
@@ -78,25 +67,25 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 ballot, decided, ..
             } => (*ballot, *decided),
             _ => {
-                self.seen.check(Rule::UnwrittenPromise);
+                self.facts.seen.check(Rule::UnwrittenPromise);
                 let ballot = Ballot::NULL;
                 return Err(Violation::UnwrittenPromise { node, ballot });
             }
         };
-        let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
-            self.seen.skip(Rule::UnwrittenPromise);
+        let Some(memory) = self.facts.memories.get_mut(usize::from(node.0)) else {
+            self.facts.seen.skip(Rule::UnwrittenPromise);
             return Ok(());
         };
-        memory.claims(node, ballot, &mut self.seen)?;
+        memory.claims(node, ballot, &mut self.facts.seen)?;
         if decided > Slot::ZERO {
-            self.seen.check(Rule::NotChosen);
-            match self.ballots.chosen(decided) {
+            self.facts.seen.check(Rule::NotChosen);
+            match self.facts.ballots.chosen(decided) {
                 Known::Is(_) => {}
                 Known::Not if !self.lost => {
                     let slot = decided;
                     return Err(Violation::NotChosen { node, slot });
                 }
-                _ => self.seen.skip(Rule::NotChosen),
+                _ => self.facts.seen.skip(Rule::NotChosen),
             }
         }
         match message {
@@ -107,77 +96,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
     }
 
-    /// A message leaves, in the order in which it was said: what it names its node has seen, and claims nothing under that.
-    /// What it has named so far matters only for what it claims next (rule S1). So this is asked about each message in
-    /// its turn, before [`Invariants::said`] counts it as a claim.
-    pub(super) fn names(
-        &mut self,
-        node: NodeId,
-        message: &Message<S::Machine, P>,
-    ) -> Result<(), Violation> {
-        let Some(memory) = self.memories.get_mut(usize::from(node.0)) else {
-            return Ok(());
-        };
-        match message {
-            Message::Prepare { ballot, .. } => {
-                return memory.prepares(node, *ballot, &mut self.seen);
-            }
-            Message::Promise { promised, .. } | Message::Accepted { promised, .. } => {
-                memory.names(node, *promised);
-            }
-            Message::ProbeReply {
-                highest: ballot, ..
-            } => memory.names(node, *ballot),
-            Message::Accept { .. } | Message::Heartbeat { .. } => memory.reports(),
-            Message::HeartbeatReply { ballot, .. } => {
-                memory.reports();
-                memory.names(node, *ballot);
-            }
-            // By any other page a node that has no snapshot yet says that it does not vote (rule J1).
-            Message::Join { page: 0, .. } => memory.joins(),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// A node that does not vote speaks: not as an acceptor, nor as one that leads or claims to (rules D1 and D2).
-    pub(super) fn speaks(
-        &mut self,
-        node: NodeId,
-        message: &Message<S::Machine, P>,
-    ) -> Result<(), Violation> {
-        self.seen.check(Rule::NotVoting);
-        match message {
-            Message::Probe { .. }
-            | Message::ProbeReply { .. }
-            | Message::Prepare { .. }
-            | Message::Promise { .. }
-            | Message::Accept { .. }
-            | Message::Accepted { .. }
-            | Message::Decision { .. }
-            | Message::Heartbeat { .. }
-            | Message::Confirm { .. }
-            | Message::Confirmed { .. }
-            | Message::ReadIndexReply { .. }
-            | Message::HeartbeatReply { .. } => Err(Violation::NotVoting { node }),
-            Message::Join { .. }
-            | Message::Welcome { .. }
-            | Message::Propose { .. }
-            | Message::Learn { .. }
-            | Message::Decisions { .. }
-            | Message::Request { .. }
-            | Message::Superseded { .. }
-            | Message::ReadIndex { .. }
-            | Message::Response { .. } => Ok(()),
-        }
-    }
-
     /// A founder welcomes those with whom it founds: each of them has asked as one that votes (rule J1).
     /// Only the nodes that it welcomes when it founds are a quorum without a past; later ones are welcomed by replicas.
     fn founds(&mut self, node: NodeId, with: NodeSet) -> Result<(), Violation> {
-        self.seen.check(Rule::NotVoting);
+        self.facts.seen.check(Rule::NotVoting);
         let joined = |member: NodeId| {
-            let memory = self.memories.get(usize::from(member.0));
+            let memory = self.facts.memories.get(usize::from(member.0));
             memory.is_none_or(Memory::has_joined)
         };
         if with.iter().all(joined) {
@@ -203,7 +127,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
                 ballot,
                 proposal,
             };
-            if self.ballots.propose(claim, &self.epochs, &mut self.seen)? {
+            if self.facts.proposes(node, slot, ballot, proposal)? {
                 self.asked_for(claim)?;
                 if let Proposal::Reconfigure(change) = proposal
                     && change.epoch == ballot.epoch()
@@ -219,9 +143,9 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     /// leader is not followed, and whoever adopts a change relies on the leader that has proposed it; but who has never led
     /// nor answered a heartbeat has told nobody.
     fn is_heard(&mut self, leader: NodeId, members: NodeSet) -> Result<(), Violation> {
-        self.seen.check(Rule::HastyChange);
+        self.facts.seen.check(Rule::HastyChange);
         let has_reported = |node: &NodeId| {
-            let memory = self.memories.get(usize::from(node.0));
+            let memory = self.facts.memories.get(usize::from(node.0));
             memory.is_some_and(Memory::has_reported)
         };
         let heard: NodeSet = members.iter().filter(has_reported).collect();
@@ -234,7 +158,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
 
     /// A leader tells the digest of the log up to where it says that it is decided, and not up to elsewhere.
     fn chained(&mut self, node: NodeId, decided: Slot, chain: u64) -> Result<(), Violation> {
-        self.seen.check(Rule::Disagreement);
+        self.facts.seen.check(Rule::Disagreement);
         match self.log.chain(decided) {
             Known::Is(right) if right != chain && !self.lost => Err(Violation::Disagreement {
                 node,
@@ -243,28 +167,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
             Known::Is(_) => Ok(()),
             // The leader has applied more than the log is played, or something too old.
             _ => {
-                self.seen.skip(Rule::Disagreement);
+                self.facts.seen.skip(Rule::Disagreement);
                 Ok(())
             }
         }
-    }
-
-    /// An acceptor tells its votes for consecutive slots: each of them is written (rule C4).
-    fn accepted(
-        &mut self,
-        node: NodeId,
-        ballot: Ballot,
-        first: Slot,
-        count: u32,
-    ) -> Result<(), Violation> {
-        // No node has more votes than its window.
-        let count = u64::from(count).min(run_len(W));
-        for slot in (0..count).filter_map(|offset| first.checked_add(offset)) {
-            let tried = self.ballots.tried(slot, ballot);
-            let voted = tried.has(|(_, voters)| voters.contains(node));
-            self.judge(voted, Violation::UnwrittenVote { node, slot, ballot })?;
-        }
-        Ok(())
     }
 
     /// A replica passes on what is decided: all of that was chosen (rule C3).
@@ -277,7 +183,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         for (slot, proposal) in numbered(first, proposals) {
             let chosen = self.unless_lost(self.log.decision(slot));
             let is_so = chosen.has(|chosen| chosen == proposal);
-            self.judge(is_so, Violation::NotChosen { node, slot })?;
+            self.facts
+                .judge(is_so, Violation::NotChosen { node, slot })?;
         }
         Ok(())
     }
@@ -297,7 +204,8 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         };
         let is_so = self.unless_lost(is_so);
         let number = reply.key.number;
-        self.judge(is_so, Violation::WrongReply { node, number })
+        self.facts
+            .judge(is_so, Violation::WrongReply { node, number })
     }
 
     /// Whether a node may say this of a read: it has applied the log up to there. Whether that is far enough shows in what is
@@ -305,7 +213,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     fn may_be_read(&self, node: NodeId, outcome: &Outcome<Output<S, W, C, P>>) -> Known<()> {
         match outcome {
             Outcome::Readable { applied } => {
-                let memory = self.memories.get(usize::from(node.0));
+                let memory = self.facts.memories.get(usize::from(node.0));
                 Known::of(memory.is_some_and(|memory| *applied <= memory.applied))
             }
             Outcome::NotNow => Known::Is(()),
@@ -320,7 +228,10 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
     fn changed(&self, reply: &Reply<Output<S, W, C, P>>) -> Known<()> {
         let to_come = u16::try_from(reply.key.number.0).map_or(Epoch::LAST, Epoch);
         let ended = Epoch(to_come.0.saturating_sub(1));
-        let (present, members) = (self.epochs.present(), self.epochs.members(to_come));
+        let (present, members) = (
+            self.facts.epochs.present(),
+            self.facts.epochs.members(to_come),
+        );
         let fingerprint = |members| {
             Change {
                 epoch: ended,
@@ -344,49 +255,11 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Invari
         }
     }
 
-    /// A node that may vote speaks: under ballots of epochs in which it is a member (rules V1 and V5), and no vote before it
-    /// has come to the epoch (rule V6).
-    pub(super) fn belongs(
-        &mut self,
-        node: NodeId,
-        message: &Message<S::Machine, P>,
-    ) -> Result<(), Violation> {
-        let Some(ballot) = message.ballot_of_member() else {
-            return Ok(());
-        };
-        self.seen.check(Rule::NotVoting);
-        let epoch = ballot.epoch();
-        let entered = self.memories.get(usize::from(node.0));
-        let is_ahead = entered.is_some_and(|memory| memory.epoch() < epoch);
-        if is_ahead || !self.epochs.is_member(epoch, node) {
-            return Err(Violation::NotVoting { node });
-        }
-        Ok(())
-    }
-
     /// What the log does not have is not known to be wrong once the log could not be followed.
     fn unless_lost<T>(&self, known: Known<T>) -> Known<T> {
         match known {
             Known::Not if self.lost => Known::Forgotten,
             known => known,
-        }
-    }
-
-    /// Counts a check of the rule that a violation breaks, and returns the violation if what was said is not so. If nothing
-    /// is known about it any more, the rule is counted as not checked.
-    pub(super) fn judge(
-        &mut self,
-        is_so: Known<()>,
-        violation: Violation,
-    ) -> Result<(), Violation> {
-        self.seen.check(violation.rule());
-        match is_so {
-            Known::Is(()) => Ok(()),
-            Known::Not => Err(violation),
-            Known::Forgotten => {
-                self.seen.skip(violation.rule());
-                Ok(())
-            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Tests that each rule is found broken, from steps that are forged to break it.
 
 extern crate std;
+use super::ballots::Ballots;
+use super::epochs::Epochs;
+use super::memory::Memory;
 use super::*;
 use crate::machines::{Key, Kv, KvCommand, KvReply};
 use crate::message::{Entries, Proposals};
@@ -8,7 +11,7 @@ use crate::simulation::{
     Fixed, KvScript, Network, Perfect, Scenario, Simulation, Size, Verdict, Workload,
 };
 use crate::{
-    Ballot, Change, ChangeError, ClientId, Config, Envelope, Epoch, MalformedPage, Message,
+    Ballot, Change, ChangeError, ClientId, Config, Entry, Envelope, Epoch, MalformedPage, Message,
     NodeSet, Outbox, Outgoing, Reader, Reply, RequestKey, RequestNumber, Role, SnapshotId, Writer,
 };
 use core::cell::Cell;
@@ -448,6 +451,7 @@ fn v4_one_change_of_an_epoch_is_answered_with_its_effect_and_the_others_are_not(
     let change = |members| Change { epoch, members };
     let begun = scene
         .checkers
+        .facts
         .epochs
         .play(Slot::new(90), &change(took_effect));
     assert_eq!(begun, Ok(Epoch(1)));
