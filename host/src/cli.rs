@@ -59,6 +59,9 @@ pub enum Command {
     /// `synod cluster`: a real cluster on this machine.
     #[cfg(feature = "server")]
     Cluster(commands::server::cluster::ClusterCommand),
+    /// `synod judge`: judges the records of a real run.
+    #[cfg(feature = "server")]
+    Judge(commands::server::judge::JudgeCommand),
     /// `synod status`: the status of a real node.
     #[cfg(feature = "server")]
     Status(commands::server::status::StatusCommand),
@@ -98,6 +101,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Node(command)) => commands::server::node::run(&command),
         #[cfg(feature = "server")]
         Ok(Command::Cluster(command)) => commands::server::cluster::run(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Judge(command)) => commands::server::judge::run(&command),
         #[cfg(feature = "server")]
         Ok(Command::Status(command)) => commands::server::status::run(&command),
         #[cfg(feature = "server")]
@@ -201,6 +206,8 @@ enum Action {
     Node(server::NodeArgs),
     /// Runs a real cluster on this machine, one process a node, to try it out
     Cluster(server::ClusterArgs),
+    /// Judges the records of a real run: whether the nodes have kept the rules of agreement
+    Judge(server::JudgeArgs),
     /// Shows who leads a real cluster, how far a node is, and what is full
     Status(server::StatusArgs),
     /// Shows or changes the members of a real cluster
@@ -229,6 +236,8 @@ impl Cli {
             #[cfg(feature = "server")]
             Some(Action::Cluster(args)) => Ok(Command::Cluster(args.command())),
             #[cfg(feature = "server")]
+            Some(Action::Judge(args)) => Ok(Command::Judge(args.command())),
+            #[cfg(feature = "server")]
             Some(Action::Status(args)) => Ok(Command::Status(args.command())),
             #[cfg(feature = "server")]
             Some(Action::Members(args)) => Ok(Command::Members(args.command())),
@@ -239,6 +248,7 @@ impl Cli {
                 Action::Init(_)
                 | Action::Node(_)
                 | Action::Cluster(_)
+                | Action::Judge(_)
                 | Action::Status(_)
                 | Action::Members(_)
                 | Action::Bench(_),

@@ -17,6 +17,8 @@
 //! | [`net`] | connections to the other nodes and to clients |
 //! | [`cluster_file`] | the file of a cluster: its number, its founding members and their addresses |
 //! | [`capacity`] | the capacities of the node, from which all of its memory follows |
+//! | [`record`] | records of what a node has made durable, said and applied |
+//! | [`judge`](mod@judge) | the judge of such records |
 //! | [`admin`] | questions of an operator to a running server |
 //! | [`bench`](mod@bench) | a benchmark of this server and of others |
 
@@ -26,9 +28,11 @@ pub mod bench;
 pub mod capacity;
 pub mod cluster_file;
 pub mod command;
+pub mod judge;
 pub mod keyspace;
 pub mod net;
 pub mod op;
+pub mod record;
 pub mod reply;
 pub mod resp;
 pub mod server;

@@ -4,6 +4,7 @@ use crate::capacity::PAGE;
 use crate::cluster_file::{Addresses, ClusterFile};
 use crate::keyspace::Keyspace;
 use crate::net::{Clients, Heard, Hello, Limits, Peers};
+use crate::record::{RecordError, RecordFile, Recorder};
 use crate::service::{Now, Service, Settings};
 use crate::start::{Start, StartError, Started, start};
 use crate::view::{Taken, View};
@@ -51,6 +52,8 @@ pub struct Options {
     pub clients_max: usize,
     /// The password of clients; `None` if there is none.
     pub password: Option<Vec<u8>>,
+    /// The file that the turns of the node are recorded in, for a [judge](crate::judge); `None` for no record.
+    pub record: Option<PathBuf>,
     /// The size of the log, in bytes: [`LOG_CAPACITY`](crate::capacity::LOG_CAPACITY), unless the node holds little.
     pub log_capacity: usize,
     /// Random numbers: the seed of the node's jitter, and the nonce of this process.
@@ -67,6 +70,8 @@ pub enum ServerError {
     Start(StartError),
     /// An address cannot be listened to.
     Listen(SocketAddr, io::Error),
+    /// The node cannot be recorded.
+    Record(RecordError),
     /// The system has refused what every server needs.
     System(io::Error),
 }
@@ -86,6 +91,7 @@ impl fmt::Display for ServerError {
                  the file of the cluster"
             ),
             Self::Listen(address, error) => write!(f, "{address} cannot be listened to: {error}"),
+            Self::Record(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
         }
     }
@@ -120,6 +126,8 @@ pub struct Server {
     stored: (u64, Option<Instant>),
     /// What was last said about the node.
     said: (NodeState, Option<NodeId>),
+    /// True once it was said that facts are not recorded.
+    said_incomplete: bool,
 }
 
 /// The clocks of the system. This is the only place where they are read.
@@ -213,10 +221,21 @@ impl Server {
             stale_reads: options.stale_reads,
             nonce,
         };
+        let recorder = match &options.record {
+            Some(path) => {
+                let file = RecordFile::open(path, node.fingerprint(), options.node);
+                Some(Recorder::new(file.map_err(ServerError::Record)?))
+            }
+            None => None,
+        };
+        let mut service = Service::new(node, Some(journal), settings);
+        if let Some(recorder) = recorder {
+            service.record(recorder);
+        }
         Ok(Self {
             poll,
             clock,
-            service: Service::new(node, Some(journal), settings),
+            service,
             peers,
             clients,
             node: options.node,
@@ -227,6 +246,7 @@ impl Server {
             swept: now,
             stored: (0, None),
             said: (NodeState::Joining, None),
+            said_incomplete: false,
         })
     }
 
@@ -268,6 +288,7 @@ impl Server {
         }
         let now = self.clock.now();
         self.mark(now, notices);
+        self.service.end_record();
         self.say(now, notices, &"stopped");
         notices.flush();
         Ok(())
@@ -324,6 +345,7 @@ impl Server {
             self.clients.drop_stuck(at);
         }
         self.say_heard(now, notices);
+        self.say_incomplete(now, notices);
         self.say_state(now, notices);
         has_more |= answered || self.service.has_more() || self.clients.has_more();
         has_more
@@ -372,6 +394,19 @@ impl Server {
 
     fn say(&self, now: Now, notices: &mut impl Notices, text: &dyn fmt::Display) {
         notices.notice(now.monotonic, self.node, text);
+    }
+
+    /// Says once that nothing more is recorded.
+    fn say_incomplete(&mut self, now: Now, notices: &mut impl Notices) {
+        let recorder = self.service.recorder();
+        if !self.said_incomplete && recorder.is_some_and(|recorder| recorder.sink().lost() > 0) {
+            self.said_incomplete = true;
+            self.say(
+                now,
+                notices,
+                &"the record is incomplete, as its disk is full or too slow: nothing more is recorded until this node starts again",
+            );
+        }
     }
 
     /// Says what the node is and whom it follows, when that has changed.

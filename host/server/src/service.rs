@@ -22,11 +22,13 @@ pub use work::{Asked, Token, Work};
 use crate::batch::BatchId;
 use crate::capacity::{ASKED_MAX, Member, PAGE, PeerFrames, Room, WAITING_MAX};
 use crate::keyspace::Keyspace;
+use crate::record::{RecordFile, Recorder};
 use asked::AskedList;
 use lanes::Lanes;
 use leader_time::LeaderTime;
 use reads::Reads;
 use std::collections::VecDeque;
+use synod::simulation::{NodeProgress, StepBoundary, StepsTaken};
 use synod::storage::{Journal, Storage};
 use synod::wire::{Dropped, Frame};
 use synod::{
@@ -93,6 +95,11 @@ pub struct Service<S> {
     was_full: bool,
     /// The number of syncs, and of batches proposed. For metrics.
     counters: Counters,
+    /// What the turns are recorded with.
+    recorder: Option<Box<Recorder<RecordFile>>>,
+    is_recorded: bool,
+    /// The ends of the steps of this turn, if it is recorded.
+    boundaries: Vec<StepBoundary>,
 }
 
 /// What a service has done since it began. For metrics; it decides nothing.
@@ -136,6 +143,29 @@ impl<S: Storage> Service<S> {
             seen: 0,
             was_full: false,
             counters: Counters::default(),
+            recorder: None,
+            is_recorded: false,
+            boundaries: Vec::new(),
+        }
+    }
+
+    /// Records the turns of the node from now on.
+    pub fn record(&mut self, mut recorder: Recorder<RecordFile>) {
+        recorder.started(&self.node, self.settings.nonce);
+        self.recorder = Some(Box::new(recorder));
+        self.is_recorded = true;
+    }
+
+    /// Returns what the turns are recorded with.
+    pub fn recorder(&self) -> Option<&Recorder<RecordFile>> {
+        self.recorder.as_deref()
+    }
+
+    /// Ends the record of a node that stops in good order.
+    pub fn end_record(&mut self) {
+        if let Some(mut recorder) = self.recorder.take() {
+            recorder.stopped();
+            self.is_recorded = false;
         }
     }
 
@@ -300,6 +330,36 @@ impl<S: Storage> Service<S> {
         link: &mut impl Link,
         tracer: &mut T,
     ) -> Result<(), String> {
+        let stored = match self.recorder.take() {
+            None => self.make_turn(now, link, tracer),
+            Some(mut recorder) => {
+                let stored = self.make_turn(now, link, &mut (tracer, &mut *recorder));
+                // Whatever is in the outbox by now is durable, or was dropped.
+                recorder.stepped(&StepsTaken {
+                    at: now.monotonic,
+                    since: now.monotonic,
+                    node: &self.node,
+                    progress: NodeProgress::of(&self.node),
+                    boundaries: &self.boundaries,
+                    writes: &self.outbox.writes,
+                    messages: &self.outbox.messages,
+                    replies: &self.outbox.replies,
+                });
+                self.recorder = Some(recorder);
+                self.boundaries.clear();
+                stored
+            }
+        };
+        self.outbox.clear();
+        stored
+    }
+
+    fn make_turn<T: Tracer<Keyspace, PAGE>>(
+        &mut self,
+        now: Now,
+        link: &mut impl Link,
+        tracer: &mut T,
+    ) -> Result<(), String> {
         let at = now.monotonic;
         self.node.handle_timeout(at, &mut *self.outbox, tracer);
         self.look(now);
@@ -320,7 +380,6 @@ impl<S: Storage> Service<S> {
         send(&self.node, &self.frames, self.outbox.late(), link);
         link.flush();
         self.was_full = self.outbox.room() < Member::OUTBOX_MIN;
-        self.outbox.clear();
         self.seen = 0;
         self.answers.extend(self.held.drain(..));
         stored
@@ -355,6 +414,12 @@ impl<S: Storage> Service<S> {
 
     /// Looks at the replies that the last step has added. A read is answered here, as the state goes on with the next step.
     fn look(&mut self, now: Now) {
+        if self.is_recorded {
+            self.boundaries.push(StepBoundary {
+                writes: self.outbox.writes.len(),
+                messages: self.outbox.messages.len(),
+            });
+        }
         while let Some(reply) = self.outbox.replies.get(self.seen).copied() {
             self.seen += 1;
             let machine = self.node.machine();

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cluster;
 pub mod init;
+pub mod judge;
 pub mod members;
 pub mod node;
 pub mod status;

@@ -100,6 +100,7 @@ impl Cluster {
             stale_reads: false,
             clients_max: 10_000,
             password: None,
+            record: None,
             log_capacity: 4 << 20,
             random: (6, self.starts << 48),
         };

@@ -1,8 +1,10 @@
 //! Command lines of the server.
 
 use crate::cli::run::FormatArgs;
+use crate::commands::run::OutputFormat;
 use crate::commands::server::cluster::ClusterCommand;
 use crate::commands::server::init::InitCommand;
+use crate::commands::server::judge::JudgeCommand;
 use crate::commands::server::members::{MembersAction, MembersCommand};
 use crate::commands::server::node::{LogOptions, NodeCommand};
 use crate::commands::server::status::StatusCommand;
@@ -20,6 +22,8 @@ Examples:
   synod init cluster.toml --node 10.0.0.1 --node 10.0.0.2 --node 10.0.0.3
   synod node --config cluster.toml --id 0 --data DIR --new    the first time
   synod node --config cluster.toml --id 0 --data DIR          ever after
+  synod node --config cluster.toml --id 0 --data DIR --record node-0.record
+                                                              and have all nodes judged: synod judge --help
   redis-cli -h 10.0.0.1 -p 7379 set valve:3 open
 
 Exit codes:
@@ -35,6 +39,7 @@ Examples:
   redis-cli -p 7381 set lock:pump me NX PX 10000
   synod cluster --data DIR                 keeps what was decided, and goes on with it
   synod cluster --log-level info           every message of every node
+  synod cluster --record RUN               and afterwards: synod judge RUN/node-*.record
 
 Exit codes:
   0  ended by Ctrl-C, SIGTERM or SIGHUP
@@ -111,6 +116,9 @@ pub(in crate::cli) struct NodeArgs {
     /// Create the storage if it does not exist
     #[arg(long, hide = true)]
     new_or_existing: bool,
+    /// File that records what the node has made durable, said and applied, for 'synod judge'; appended to if it exists
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Stop when the standard input ends
     #[arg(long, hide = true)]
     until_input_ends: bool,
@@ -135,8 +143,42 @@ pub(in crate::cli) struct ClusterArgs {
     /// How long a client waits for an answer before it is told that there is none
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "5s")]
     timeout: Duration,
+    /// Directory of a record of each node, for 'synod judge'
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     log: LogArgs,
+}
+
+/// Examples in `synod judge --help`.
+const JUDGE_AFTER: &str = "\
+Examples:
+  synod cluster --record RUN               use it, kill nodes, and end it with Ctrl-C
+  synod judge RUN/node-*.record            was agreement kept?
+  synod judge a.record b.record c.record --format json
+
+A node is recorded by 'synod node --record FILE'. Copy the records of all nodes to one machine. Their clocks may differ
+by any amount, and a node may have been killed and started again any number of times.
+
+Exit codes:
+  0  no rule was violated
+  1  a rule was violated: the lines of the records that show it are printed
+  2  bad usage, or a record that cannot be read
+  5  nothing to judge: fewer than two nodes, or no decision
+  6  no rule was violated, but facts are missing: a disk was full or too slow for its record";
+
+#[derive(Debug, Args)]
+#[command(
+    about = "Judges the records of a real run: whether the nodes have kept the rules of agreement",
+    after_help = JUDGE_AFTER
+)]
+pub(in crate::cli) struct JudgeArgs {
+    /// Records of all nodes, one of each
+    #[arg(value_name = "FILE", required = true)]
+    records: Vec<PathBuf>,
+    /// Format of the report
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    format: OutputFormat,
 }
 
 #[derive(Debug, Args)]
@@ -251,6 +293,7 @@ impl NodeArgs {
             clients_max: self.serve.max_clients,
             password_file: self.serve.password_file,
             insecure: self.serve.insecure,
+            record: self.record,
             until_input_ends: self.until_input_ends,
             log: self.log.options(),
         }
@@ -264,7 +307,17 @@ impl ClusterArgs {
             port: self.port,
             data: self.data,
             patience: self.timeout,
+            record: self.record,
             log: self.log.options(),
+        }
+    }
+}
+
+impl JudgeArgs {
+    pub(in crate::cli) fn command(self) -> JudgeCommand {
+        JudgeCommand {
+            records: self.records,
+            format: self.format,
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct ClusterCommand {
     pub data: Option<PathBuf>,
     /// How long a client waits for an answer.
     pub patience: synod::Duration,
+    /// The directory of the records of all nodes.
+    pub record: Option<PathBuf>,
     /// How the logs are shown.
     pub log: LogOptions,
 }
@@ -59,6 +61,9 @@ pub fn run(command: &ClusterCommand) -> Exit {
 
 fn serve(command: &ClusterCommand, directory: &Path) -> io::Result<Exit> {
     create_directory(directory)?;
+    if let Some(records) = &command.record {
+        create_directory(records)?;
+    }
     let file = directory.join("cluster.toml");
     let cluster = cluster_file(command, &file)?;
     let mut children = Vec::new();
@@ -77,6 +82,10 @@ fn serve(command: &ClusterCommand, directory: &Path) -> io::Result<Exit> {
         shell_quoting::push_operand(&mut line, file.as_os_str());
         line.push_str(" --data");
         shell_quoting::push_operand(&mut line, node_directory(directory, node).as_os_str());
+        if let Some(records) = &command.record {
+            line.push_str(" --record");
+            shell_quoting::push_operand(&mut line, record_of(records, node).as_os_str());
+        }
         format!("{line} --id {node}")
     };
     let exit = watch(&mut children, restart)?;
@@ -130,6 +139,11 @@ fn node_directory(directory: &Path, node: u16) -> PathBuf {
     directory.join(format!("node-{node}"))
 }
 
+/// Returns the record of a node.
+fn record_of(records: &Path, node: u16) -> PathBuf {
+    records.join(format!("node-{node}.record"))
+}
+
 /// Returns the process of a node.
 fn node_process(
     command: &ClusterCommand,
@@ -143,6 +157,9 @@ fn node_process(
     process.arg("--data").arg(node_directory(directory, node));
     process.arg("--new-or-existing");
     process.arg("--timeout").arg(command.patience.to_string());
+    if let Some(records) = &command.record {
+        process.arg("--record").arg(record_of(records, node));
+    }
     let LogOptions {
         form,
         colour,

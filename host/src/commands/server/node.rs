@@ -38,6 +38,8 @@ pub struct NodeCommand {
     pub password_file: Option<PathBuf>,
     /// Whether other machines may reach it without passwords and encryption.
     pub insecure: bool,
+    /// The file that it is recorded in.
+    pub record: Option<PathBuf>,
     /// Whether it stops when the standard input ends.
     pub until_input_ends: bool,
     /// How the log is shown.
@@ -109,6 +111,7 @@ fn serve(command: &NodeCommand) -> Result<(), String> {
         patience: command.patience,
         stale_reads: command.stale_reads,
         clients_max: command.clients_max,
+        record: command.record.clone(),
         log_capacity: LOG_CAPACITY,
         password: command.password_file.as_deref().map(password).transpose()?,
         random: (draw(), draw()),
