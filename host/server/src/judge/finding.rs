@@ -37,6 +37,20 @@ impl Broken {
         }
     }
 
+    /// True if it contradicts the past of one node alone.
+    fn is_of_one_node(&self) -> bool {
+        matches!(
+            self,
+            Self::Rule(
+                Violation::Forgotten { .. }
+                    | Violation::UntoldVote { .. }
+                    | Violation::UnwrittenVote { .. }
+                    | Violation::PrefixWentBack { .. }
+                    | Violation::ForgotUnapplied { .. }
+            )
+        )
+    }
+
     /// Returns the slot and the ballot that it is about.
     fn about(&self) -> (Option<Slot>, Option<Ballot>) {
         match *self {
@@ -119,7 +133,12 @@ pub(super) fn explain<R: BufRead>(
     let mut at = None;
     let mut against = Vec::new();
     let about = broken.about();
-    for (which, path) in paths.iter().enumerate() {
+    let is_shown = |which| which == index || !broken.is_of_one_node();
+    for (which, path) in paths
+        .iter()
+        .enumerate()
+        .filter(|(which, _)| is_shown(*which))
+    {
         let reader = open(path).map_err(|error| SourceError::open(path, error))?;
         // Of each record the last lines: those nearest to what they are about.
         let mut found = VecDeque::new();

@@ -220,13 +220,109 @@ fn end_incomplete(file: &mut File, lost: u64) -> io::Result<()> {
     if file.write_all(line.as_bytes()).is_ok() {
         return Ok(());
     }
-    let mut end = end;
-    let room = file.metadata()?.len().saturating_sub(LAST_LINE);
+    make_room(file)?;
+    file.write_all(line.as_bytes())
+}
+
+/// Removes as many of the last lines as the line takes that ends a record, and stands where they began.
+fn make_room(file: &mut File) -> io::Result<()> {
+    let mut end = end_of_lines(file)?;
+    let room = end.saturating_sub(LAST_LINE);
     while end > room {
-        file.set_len(end.saturating_sub(1))?;
+        file.set_len(end - 1)?;
         end = end_of_lines(file)?;
     }
     file.set_len(end)?;
     file.seek(SeekFrom::Start(end))?;
-    file.write_all(line.as_bytes())
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const START: &str = "start 1 1f 0 6 7 1\n";
+
+    fn path(name: &str) -> PathBuf {
+        let directory = std::env::temp_dir().join(format!("synod-record-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join(name);
+        let _ = fs::remove_file(&path);
+        path
+    }
+
+    fn open(path: &Path) -> Result<RecordFile, RecordError> {
+        RecordFile::open(path, 0x1f, NodeId(0))
+    }
+
+    #[test]
+    fn a_record_is_appended_to_behind_its_last_whole_line() {
+        let path = path("appended");
+        fs::write(&path, format!("{START}promised 0.1.")).unwrap();
+        let mut file = open(&path).unwrap();
+        file.take(&mut b"stop\n".to_vec(), 1);
+        drop(file);
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{START}stop\n"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_can_read_a_record() {
+        use std::os::unix::fs::PermissionsExt;
+        let path = path("private");
+        drop(open(&path).unwrap());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_as_it_is() {
+        let path = path("foreign");
+        for (text, reason) in [
+            ("start 1 1f 2 6 7 1\n", "a record of NODE_2"),
+            ("start 1 2f 0 6 7 1\n", "a record of NODE_0"),
+            ("stop\n", "is no record"),
+            ("my diary\n", "is no record"),
+            ("my diary", "is no record"),
+        ] {
+            fs::write(&path, text).unwrap();
+            let error = open(&path).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_recorded_is_counted_in_the_last_line() {
+        let path = path("incomplete");
+        let mut file = open(&path).unwrap();
+        file.take(&mut START.as_bytes().to_vec(), 1);
+        // As if too much had waited.
+        file.lines = None;
+        file.take(&mut b"promised 0.1.0\nstop\n".to_vec(), 2);
+        assert_eq!(file.lost(), 2);
+        drop(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("{START}incomplete 2\n"));
+    }
+
+    /// A file that cannot grow any more, as on a full disk.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn on_a_full_disk_the_last_line_takes_the_place_of_others() {
+        let path = path("full");
+        let lines = format!("{START}promised 0.1.0\nvoted 6 0.1.0 c1f\nat 0.1.0 0 0 0 0 7\n");
+        fs::write(&path, &lines).unwrap();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
+        make_room(&mut file).unwrap();
+        file.write_all(b"incomplete 3\n").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.len() < lines.len());
+        assert_eq!(text, format!("{START}promised 0.1.0\nincomplete 3\n"));
+    }
 }
