@@ -6,7 +6,7 @@
 //! of fact rests on another: a slot is applied because a quorum has voted for it. So a turn that applies a slot waits until
 //! the votes that other records tell make a quorum, and each record goes on as far as that; which of two other facts comes
 //! first changes nothing, as all other checks compare a node with its own past, or values that have to be equal. If every
-//! record waits for another, no order of the facts explains them, and that is a violation.
+//! record waits for another, one goes on, and its slots are proven when all records are further: votes hold for ever.
 //!
 //! # What is missing
 //!
@@ -187,6 +187,8 @@ struct Trial<R, const W: usize> {
     sources: Vec<Source<R>>,
     facts: Box<Facts<Recorded, Court, W>>,
     told: Told,
+    /// Slots that were applied before their votes were told.
+    owed: Vec<turn::Owed>,
     /// The nodes that have a record.
     recorded: NodeSet,
     ballots: BTreeSet<u64>,
@@ -205,6 +207,7 @@ impl<R: BufRead, const W: usize> Trial<R, W> {
             sources,
             facts: Box::default(),
             told: Told::default(),
+            owed: Vec::new(),
             ballots: BTreeSet::new(),
             epochs: BTreeSet::new(),
             decided: 0,
@@ -228,11 +231,16 @@ impl<R: BufRead, const W: usize> Trial<R, W> {
                 }
             }
             open.sort_by_key(|index| self.sources.get(*index).map(|source| source.applied));
+            let behind = open.first().and_then(|index| self.sources.get(*index));
+            let lowest = behind.map(|source| source.applied);
+            if let Err(broke) = self.settle(lowest) {
+                return Ok(Some(broke));
+            }
             let ready = |excused| {
                 let mut open = open.iter().copied();
                 open.find(|index| self.is_ready(*index, excused))
             };
-            // If none of them can go on, the first is judged as it is.
+            // If none of them can go on, the first does: its slots are proven later, or not at all.
             let next = ready(false)
                 .or_else(|| ready(true))
                 .or(open.first().copied());

@@ -55,8 +55,8 @@ impl Epochs {
         if let Some(known) = self.members(epoch) {
             return known == members;
         }
-        // An epoch that was forgotten is older than all that are kept.
-        if self.known.last().is_none_or(|last| last.epoch < epoch) {
+        // An epoch that was forgotten is older than all that are kept. One may be told of after a later one, by records.
+        if !self.known.is_full() || self.known.last().is_none_or(|last| last.epoch < epoch) {
             self.add(epoch, members, None);
         }
         true
@@ -71,7 +71,9 @@ impl Epochs {
             members,
             began,
         };
-        let added = self.known.push(era);
+        let later = self.known.iter().position(|known| known.epoch > epoch);
+        let index = later.unwrap_or(self.known.len());
+        let added = self.known.insert(index, era);
         debug_assert!(added.is_ok(), "room was made");
     }
 

@@ -402,9 +402,13 @@ impl<M: StateMachine, R: Room, const W: usize> Facts<M, R, W> {
         }
     }
 
-    /// Whether a quorum is known to have accepted something for a slot.
-    pub fn is_chosen(&self, slot: Slot) -> Known<()> {
-        self.ballots.chosen(slot).has(|_| true)
+    /// The epoch in which a quorum is known to have accepted something for a slot.
+    pub fn chosen_in(&self, slot: Slot) -> Known<Epoch> {
+        match self.ballots.chosen(slot) {
+            Known::Is((ballot, _)) => Known::Is(ballot.epoch()),
+            Known::Not => Known::Not,
+            Known::Forgotten => Known::Forgotten,
+        }
     }
 
     /// Whether a value may have been chosen for a slot in an epoch, if each of these nodes may have cast votes that nobody

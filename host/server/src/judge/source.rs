@@ -213,7 +213,8 @@ impl<R: BufRead> Source<R> {
         self.votes = votes;
         let low_water = progress.low_water;
         for gap in self.gaps.iter_mut().filter(|gap| gap.until.is_none()) {
-            gap.until = low_water.checked_add(window);
+            // Its mark may have been a window further before it was killed.
+            gap.until = low_water.checked_add(window.saturating_mul(2));
         }
         if self.starts == 1 {
             let until = Some(low_water);

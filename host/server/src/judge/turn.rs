@@ -1,9 +1,11 @@
 //! The checks of one turn, in the order in which a simulation makes them.
 
 use super::finding::Broken;
+use super::source::Source;
 use super::told::Decided;
 use super::{Broke, Group, Said, Trial};
 use crate::record::Fact;
+use core::ops::RangeInclusive;
 use std::io::BufRead;
 use synod::simulation::{Known, NodeProgress, Restored, Violation};
 use synod::{Ballot, Epoch, Message, NodeId, NodeSet, Proposal, Slot, Write};
@@ -17,9 +19,24 @@ struct Applied {
     again: bool,
 }
 
-/// The slots that a turn has applied, with their lines and the epochs that they belong to.
-fn applied_in(facts: &[(u64, Fact)], epoch: Epoch) -> impl Iterator<Item = (u64, Applied, Epoch)> {
-    let mut present = epoch;
+/// A slot that was applied before its votes were told.
+pub(super) struct Owed {
+    node: NodeId,
+    place: (usize, u64),
+    slot: Slot,
+    proposal: Proposal<u64>,
+    epochs: RangeInclusive<u16>,
+}
+
+/// The slots that a turn has applied, with their lines and the epochs that they may belong to: one, unless the node has
+/// installed a snapshot in the same turn, whose own epoch is not told.
+fn applied_in<R>(
+    source: &Source<R>,
+    facts: &[(u64, Fact)],
+    progress: &NodeProgress,
+) -> impl Iterator<Item = (u64, Applied, RangeInclusive<u16>)> {
+    let (mut first, mut last) = (source.epoch.0, source.epoch.0);
+    let (mut before, end) = (source.applied, progress.epoch.0);
     facts.iter().filter_map(move |(line, fact)| {
         let Fact::Applied {
             slot,
@@ -30,20 +47,25 @@ fn applied_in(facts: &[(u64, Fact)], epoch: Epoch) -> impl Iterator<Item = (u64,
         else {
             return None;
         };
+        if before.next() != Some(slot) {
+            last = end;
+        }
+        before = slot;
         let applied = Applied {
             slot,
             proposal,
             chain,
             again,
         };
-        let epoch = present;
+        let epochs = first..=last;
         if let Proposal::Reconfigure(change) = proposal
             && !again
-            && change.epoch == present
+            && epochs.contains(&change.epoch.0)
         {
-            present = present.next().unwrap_or(present);
+            first = change.epoch.0.saturating_add(1);
+            last = first;
         }
-        Some((*line, applied, epoch))
+        Some((*line, applied, epochs))
     })
 }
 
@@ -161,11 +183,11 @@ impl<R: BufRead, const W: usize> Trial<R, W> {
         };
         let is_told = |slot| self.told.get(slot).is_some() || self.told.is_old(slot);
         let mut last = source.applied;
-        for (_, applied, epoch) in applied_in(facts, source.epoch) {
+        for (_, applied, epochs) in applied_in(source, facts, progress) {
             let slot = applied.slot;
             last = last.max(slot);
-            let is_known = is_told(slot) || self.facts.is_chosen(slot) != Known::Not;
-            let is_excused = excused && self.may_be(slot, epoch, &applied.proposal);
+            let is_known = is_told(slot) || self.facts.chosen_in(slot) != Known::Not;
+            let is_excused = excused && self.may_be(slot, &epochs, &applied.proposal);
             if !(is_known || is_excused) {
                 return false;
             }
@@ -175,14 +197,18 @@ impl<R: BufRead, const W: usize> Trial<R, W> {
     }
 
     /// Whether votes of which nobody tells can have chosen a value.
-    fn may_be(&self, slot: Slot, epoch: Epoch, proposal: &Proposal<u64>) -> bool {
+    fn may_be(&self, slot: Slot, epochs: &RangeInclusive<u16>, proposal: &Proposal<u64>) -> bool {
         let mut untold = NodeSet::from_bits(u64::MAX).minus(self.recorded);
         for source in &self.sources {
             if source.is_untold(slot) {
                 untold.insert(source.node);
             }
         }
-        self.facts.may_be_chosen(slot, epoch, proposal, untold)
+        let may_be = |epoch| {
+            self.facts
+                .may_be_chosen(slot, Epoch(epoch), proposal, untold)
+        };
+        epochs.clone().any(may_be)
     }
 
     /// Concludes a turn: what it has applied, and what it says.
@@ -193,9 +219,10 @@ impl<R: BufRead, const W: usize> Trial<R, W> {
         let Some((facts, progress)) = source.group.take() else {
             return Ok(());
         };
-        let (node, votes, last, epoch) = (source.node, source.votes, source.line, source.epoch);
-        for (line, applied, epoch) in applied_in(&facts, epoch) {
-            let judged = self.apply(node, applied, epoch);
+        let (node, votes, last) = (source.node, source.votes, source.line);
+        let applied: Vec<_> = applied_in(source, &facts, &progress).collect();
+        for (line, applied, epochs) in applied {
+            let judged = self.apply((node, index, line), applied, &epochs);
             judged.map_err(|broken| (broken, (index, line)))?;
         }
         let at = |line| move |violation| (Broken::Rule(violation), (index, line));
@@ -219,7 +246,12 @@ impl<R: BufRead, const W: usize> Trial<R, W> {
     }
 
     /// A node has applied a slot: what a quorum has chosen, and what the others have applied.
-    fn apply(&mut self, node: NodeId, applied: Applied, epoch: Epoch) -> Result<(), Broken> {
+    fn apply(
+        &mut self,
+        (node, index, line): (NodeId, usize, u64),
+        applied: Applied,
+        epochs: &RangeInclusive<u16>,
+    ) -> Result<(), Broken> {
         let Applied {
             slot,
             proposal,
@@ -239,15 +271,17 @@ impl<R: BufRead, const W: usize> Trial<R, W> {
                 return Ok(());
             }
         }
-        let not_chosen = Violation::NotChosen { node, slot };
-        match self.facts.chosen(node, slot, epoch) {
-            Ok(Known::Is(chosen)) if chosen == proposal => self.decided += 1,
-            Ok(Known::Forgotten) => self.unproven += 1,
-            Err(_) if self.may_be(slot, epoch, &proposal) => {
-                self.facts.judge(Known::Forgotten, not_chosen)?;
-                self.unproven += 1;
-            }
-            Ok(_) | Err(_) => return Err(Broken::Rule(not_chosen)),
+        if self.facts.chosen_in(slot) == Known::Not {
+            // Others may have still to tell of their votes.
+            self.owed.push(Owed {
+                node,
+                place: (index, line),
+                slot,
+                proposal,
+                epochs: epochs.clone(),
+            });
+        } else {
+            self.prove(node, slot, &proposal, epochs)?;
         }
         let decided = Decided {
             proposal: Some(proposal),
@@ -266,6 +300,45 @@ impl<R: BufRead, const W: usize> Trial<R, W> {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a node has applied is what a quorum has chosen, as far as its votes are told.
+    fn prove(
+        &mut self,
+        node: NodeId,
+        slot: Slot,
+        proposal: &Proposal<u64>,
+        epochs: &RangeInclusive<u16>,
+    ) -> Result<(), Violation> {
+        let epoch = match self.facts.chosen_in(slot) {
+            Known::Is(epoch) if epochs.contains(&epoch.0) => epoch,
+            _ => Epoch(*epochs.end()),
+        };
+        let not_chosen = Violation::NotChosen { node, slot };
+        match self.facts.chosen(node, slot, epoch) {
+            Ok(Known::Is(chosen)) if chosen == *proposal => self.decided += 1,
+            Ok(Known::Forgotten) => self.unproven += 1,
+            Err(_) if self.may_be(slot, epochs, proposal) => {
+                self.facts.judge(Known::Forgotten, not_chosen)?;
+                self.unproven += 1;
+            }
+            Ok(_) | Err(_) => return Err(not_chosen),
+        }
+        Ok(())
+    }
+
+    /// Proves the slots that were applied before their votes were told, once every record is a window further.
+    pub(super) fn settle(&mut self, lowest: Option<Slot>) -> Result<(), Broke> {
+        let window = u64::try_from(W).unwrap_or(u64::MAX);
+        let is_due = |owed: &mut Owed| {
+            lowest.is_none_or(|lowest| lowest > owed.slot && lowest.distance(owed.slot) > window)
+        };
+        let due: Vec<_> = self.owed.extract_if(.., is_due).collect();
+        for owed in due {
+            let proven = self.prove(owed.node, owed.slot, &owed.proposal, &owed.epochs);
+            proven.map_err(|violation| (Broken::Rule(violation), owed.place))?;
         }
         Ok(())
     }
