@@ -10,7 +10,7 @@
 //! that, and it is judged without any look at the nodes.
 
 mod objects;
-mod search;
+pub mod search;
 #[cfg(test)]
 mod tests;
 

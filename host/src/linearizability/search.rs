@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// Invocation or response of the request at an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub enum Entry {
     /// Invocation.
     Asked(usize),
     /// Response.
@@ -16,7 +16,7 @@ pub(super) enum Entry {
 
 /// Result of the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub enum Found {
     /// An order explains every response.
     Order,
     /// No order exists: none passes the response of this request.
@@ -233,7 +233,7 @@ impl<'a, S: Clone + Default + Ord> Search<'a, S> {
 ///
 /// Requests with a response are tried first, and those without one only if none of the former fits. The latter fit
 /// anywhere, and trying them first would double the number of orders with each of them.
-pub(super) fn linearize<S: Clone + Default + Ord>(
+pub fn linearize<S: Clone + Default + Ord>(
     entries: &[Entry],
     steps_max: u64,
     step: impl Fn(&S, usize) -> Option<S>,
