@@ -3,6 +3,8 @@
 
 mod hello;
 mod pump;
+#[cfg(test)]
+mod tests;
 
 use crate::clock::Clock;
 use core::net::SocketAddr;
