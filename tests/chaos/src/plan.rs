@@ -111,6 +111,14 @@ pub enum Strike {
         /// How long the nodes stand still.
         for_ms: u64,
     },
+    /// SIGSTOP and SIGCONT of a node that wakes up cut off, as a machine whose network is back later: what it believed when
+    /// it fell asleep, nobody contradicts.
+    Freeze {
+        /// Whom it strikes.
+        whom: Whom,
+        /// How long the nodes stand still.
+        for_ms: u64,
+    },
     /// The links of one node are cut.
     Isolate {
         /// Whom it strikes.
@@ -182,6 +190,7 @@ impl Strike {
                 Whom::Leader => "pause the leader",
                 _ => "pause one",
             },
+            Self::Freeze { .. } => "freeze",
             Self::Isolate { way, .. } => match way {
                 Way::Both => "cut off",
                 Way::To | Way::From => "cut one way",
@@ -252,6 +261,6 @@ mod tests {
             assert!(changes.count() <= 3, "{plan}");
             kinds.extend(plan.strikes.iter().map(|one| one.strike.kind()));
         }
-        assert_eq!(kinds.len(), 16, "{kinds:?}");
+        assert_eq!(kinds.len(), 17, "{kinds:?}");
     }
 }

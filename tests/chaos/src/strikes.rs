@@ -16,6 +16,8 @@ use std::thread;
 
 /// How long a node may take to end after SIGTERM. It may be paused meanwhile.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
+/// How long after a frozen node its links are back.
+const BACK_LATER: Duration = Duration::from_millis(300);
 /// How long a rolling restart waits for a node to be back.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 
@@ -101,6 +103,9 @@ impl<'a> Striker<'a> {
         match *strike {
             Strike::Kill { whom, down_ms } => self.kill(whom, Duration::from_millis(down_ms)),
             Strike::Pause { whom, for_ms } => self.pause(whom, Duration::from_millis(for_ms)),
+            Strike::Freeze { whom, for_ms } => {
+                self.freeze(number, whom, Duration::from_millis(for_ms))
+            }
             Strike::Isolate {
                 whom,
                 way,
@@ -215,6 +220,23 @@ impl<'a> Striker<'a> {
         for node in &nodes {
             self.cluster.signal(*node, Signal::CONT);
         }
+        nodes
+    }
+
+    fn freeze(&self, number: u64, whom: Whom, time: Duration) -> Vec<u16> {
+        let nodes = self.resolve(whom);
+        let links = self.links_of(&nodes, Way::Both);
+        let cut = cut_effect(Cut::Refused);
+        self.cluster.links.strike(number, links, cut);
+        for node in &nodes {
+            self.cluster.signal(*node, Signal::STOP);
+        }
+        self.clock.sleep(time, self.stop);
+        for node in &nodes {
+            self.cluster.signal(*node, Signal::CONT);
+        }
+        self.clock.sleep(BACK_LATER, self.stop);
+        self.cluster.links.heal(number);
         nodes
     }
 

@@ -137,7 +137,7 @@ impl Aim {
 type Kind = fn(Aim, &mut Random) -> Strike;
 
 /// The kinds of strikes.
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     |aim, _| aim.kill(Whom::One(aim.place)),
     |aim, _| aim.kill(Whom::Leader),
     |aim, _| aim.kill(Whom::Majority(aim.place)),
@@ -166,6 +166,10 @@ const KINDS: [Kind; 15] = [
     |aim, random| Strike::Tear {
         whom: aim.some,
         once_in: random.between(5, 200),
+        for_ms: aim.for_ms,
+    },
+    |aim, _| Strike::Freeze {
+        whom: aim.one,
         for_ms: aim.for_ms,
     },
     |_, _| Strike::Rolling,
