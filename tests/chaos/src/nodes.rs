@@ -199,12 +199,17 @@ impl Cluster {
 
     /// Ends a node with SIGTERM, or with SIGKILL if that takes longer than `patience`. Returns whether it ended by itself.
     pub fn terminate(&self, node: u16, patience: Duration) -> bool {
-        self.with(node, |state| state.is_ending = true);
+        let starts = self.with(node, |state| {
+            state.is_ending = true;
+            state.starts
+        });
         self.signal(node, Signal::TERM);
         let looks = patience.as_millis() / 10;
         for _ in 0..looks {
             let has_ended = self.with(node, |state| {
-                let Some(process) = &mut state.process else {
+                // Whoever else strikes the node may have started it again.
+                let Some(process) = state.process.as_mut().filter(|_| state.starts == starts)
+                else {
                     return true;
                 };
                 let has_ended = !matches!(process.try_wait(), Ok(None));

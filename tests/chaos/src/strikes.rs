@@ -70,8 +70,8 @@ impl<'a> Striker<'a> {
                     return;
                 }
                 scope.spawn(move || {
-                    let begun = self.clock.micros();
-                    let nodes = self.strike(number, strike);
+                    let mut begun = self.clock.micros();
+                    let nodes = self.strike(number, strike, &mut begun);
                     if !nodes.is_empty() {
                         lock(&self.struck).push(Struck {
                             kind: strike.kind(),
@@ -98,10 +98,15 @@ impl<'a> Striker<'a> {
         lock(&self.alarms).push(text);
     }
 
-    /// Carries out a strike. Returns the nodes that it struck, none if it could not.
-    fn strike(&self, number: u64, strike: &Strike) -> Vec<u16> {
+    /// Carries out a strike. Returns the nodes that it struck, none if it could not. A kill begins when it is known whom to
+    /// kill.
+    fn strike(&self, number: u64, strike: &Strike, begun: &mut u64) -> Vec<u16> {
         match *strike {
-            Strike::Kill { whom, down_ms } => self.kill(whom, Duration::from_millis(down_ms)),
+            Strike::Kill { whom, down_ms } => {
+                let nodes = self.resolve(whom);
+                *begun = self.clock.micros();
+                self.kill(nodes, Duration::from_millis(down_ms))
+            }
             Strike::Pause { whom, for_ms } => self.pause(whom, Duration::from_millis(for_ms)),
             Strike::Freeze { whom, for_ms } => {
                 self.freeze(number, whom, Duration::from_millis(for_ms))
@@ -197,8 +202,7 @@ impl<'a> Striker<'a> {
         }
     }
 
-    fn kill(&self, whom: Whom, down: Duration) -> Vec<u16> {
-        let mut nodes = self.resolve(whom);
+    fn kill(&self, mut nodes: Vec<u16>, down: Duration) -> Vec<u16> {
         nodes.retain(|node| self.cluster.kill(*node));
         self.clock.sleep(down, self.stop);
         for node in &nodes {
