@@ -166,7 +166,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
 
     /// Switches off the nodes that were removed, do not know it, and can hear it from nobody: all members of their epoch that
     /// know how it has ended are switched off, and no quorum is left that could find out. The leader tells its members alone,
-    /// and those that have asked.
+    /// and those that have asked. Nodes that are no members and had only those left to ask for the state go with them.
     pub(super) fn switch_off_forgotten(&mut self) {
         let epochs = &self.checker.ledger.epochs;
         let members = epochs.members(epochs.present());
@@ -178,7 +178,13 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             let is_behind = node.epoch() < epochs.present();
             node.is_active() && is_behind && !hears && !members.contains(node.id())
         };
-        for gone in self.running(is_forgotten).iter() {
+        let mut gone = self.running(is_forgotten);
+        let founders = NodeSet::first(self.founders);
+        if !gone.is_empty() && live.minus(gone).intersection(founders).is_empty() {
+            let strangers = self.running(|node| !node.is_active() && !members.contains(node.id()));
+            gone = gone.union(strangers);
+        }
+        for gone in gone.iter() {
             if let Some(member) = self.member(gone.0) {
                 member.stopped = true;
             }
