@@ -97,6 +97,12 @@ fn v6_a_node_asks_whom_it_hears_of_a_later_epoch_when_its_own_members_do_not_hel
     walks(11_949..11_950);
 }
 
+/// The same, and there was no leader: a claim of the later epoch waited for the vote of the node that was behind.
+#[test]
+fn v6_a_node_asks_whoever_claims_a_ballot_of_a_later_epoch() {
+    walks(315_811..315_812);
+}
+
 /// What an accept announced as decided ended the epoch at a learner, which then answered in the epoch that was over.
 #[test]
 fn v7_an_accept_that_ends_its_own_epoch_gets_no_vote() {

@@ -237,11 +237,13 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             _ => Slot::ZERO,
         };
         let end = applied.next().unwrap_or(applied);
-        // The members of this epoch may all be gone, or as far behind. A heartbeat comes once in a while.
-        if self.repeats_in_vain() > 0
-            && matches!(message, Message::Heartbeat { .. })
-            && !self.replica.is_fetching()
-        {
+        // The members of this epoch may all be gone, or as far behind. What a timer of the sender repeats comes once in a while;
+        // without the vote of this node, there may be claims alone and never a leader.
+        let is_repeated = matches!(
+            message,
+            Message::Heartbeat { .. } | Message::Probe { .. } | Message::Prepare { .. }
+        );
+        if self.repeats_in_vain() > 0 && is_repeated && !self.replica.is_fetching() {
             self.learn_from(step, from);
         }
         self.fetch_end_of_epoch(step, from, told.max(end));
