@@ -87,6 +87,18 @@ fn a_thousand_commands_at_once_are_each_applied_once() {
 }
 
 #[test]
+fn much_is_sent_at_once_both_ways() {
+    let cluster = Cluster::start(1);
+    let mut client = cluster.client(0);
+    let value = "x".repeat(256);
+    assert_eq!(client.ask(&format!("SET big {value}")), ok());
+    client.send(&"GET big\r\n".repeat(5_000));
+    for _ in 0..5_000 {
+        assert_eq!(client.next(), bulk(&value));
+    }
+}
+
+#[test]
 fn the_cluster_goes_on_without_its_leader_and_takes_it_back() {
     let mut cluster = Cluster::start(3);
     assert_eq!(cluster.client(0).ask("SET a 1"), ok());

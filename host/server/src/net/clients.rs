@@ -230,6 +230,7 @@ impl Connection {
             return Progress::Closed;
         }
         self.take(surroundings);
+        let was_full = self.is_full();
         if self.write(now).is_err() {
             return Progress::Closed;
         }
@@ -237,7 +238,9 @@ impl Connection {
         if is_done && (self.session.is_over() || self.is_half_closed) {
             return Progress::Closed;
         }
-        if self.is_readable && self.can_read() {
+        // Commands that have waited for room have no event of their own.
+        let has_room = was_full && !self.is_full();
+        if has_room || self.is_readable && self.can_read() {
             Progress::HasMore
         } else {
             Progress::Waits
@@ -249,11 +252,16 @@ impl Connection {
         !self.session.is_over()
             && !self.is_half_closed
             && self.input.len() < Session::INPUT_MAX
-            && self.output.len() - self.sent < REPLIES_MAX
+            && !self.is_full()
+    }
+
+    /// True if so many replies wait for the client that its commands wait as well.
+    fn is_full(&self) -> bool {
+        self.output.len() - self.sent >= REPLIES_MAX
     }
 
     fn take(&mut self, surroundings: &mut impl Surroundings) {
-        if self.output.len() - self.sent < REPLIES_MAX {
+        if !self.is_full() {
             let (input, output) = (&self.input, &mut self.output);
             let taken = self.session.advance(input, output, surroundings);
             self.input.drain(..taken);
