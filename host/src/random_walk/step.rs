@@ -61,19 +61,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
         debug_assert!(next.is_some(), "a delivery and a tick have weights above 0");
         match next.unwrap_or(Move::Tick) {
             Move::Deliver => self.deliver_next(),
-            Move::Tick => {
-                let fast_node = self.network.fast_node;
-                // A fast node has several timeouts while others wait for one.
-                // It may be without power at present.
-                let hurries = self.node(fast_node).is_some()
-                    && self.random.percent(self.network.fast_percent);
-                let number = if hurries {
-                    Some(fast_node)
-                } else {
-                    self.any_live()
-                };
-                number.map_or(Ok(()), |number| self.tick(number))
-            }
+            Move::Tick => self.tick_one(),
             Move::Ask => match self.any_live() {
                 Some(node) => {
                     let proposal = self.clients.ask(&mut self.random, self.parameters.clients);
@@ -81,25 +69,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
                 }
                 None => Ok(()),
             },
-            Move::Start => {
-                // The lowest one, so that a cluster whose nodes start late gets them in order.
-                let dark = self.members.iter().position(|member| member.node.is_none());
-                if let Some(number) = dark.and_then(|dark| u16::try_from(dark).ok()) {
-                    self.recover(number)?;
-                    self.start(number)?;
-                }
-                Ok(())
-            }
-            Move::Crash => {
-                // Power is restored about as often as it is cut.
-                let number = self.random.number(self.size);
-                if self.node(number).is_some() {
-                    self.crash(number);
-                    Ok(())
-                } else {
-                    self.recover(number)
-                }
-            }
+            Move::Start => self.start_next(),
+            Move::Crash => self.crash_or_recover(),
             Move::StaleRequest => {
                 self.stale_request();
                 Ok(())
@@ -118,6 +89,41 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
                 self.leave();
                 Ok(())
             }
+        }
+    }
+
+    /// Lets time pass at a node, up to its next deadline.
+    fn tick_one(&mut self) -> Result<(), Violation> {
+        let fast_node = self.network.fast_node;
+        // A fast node has several timeouts while others wait for one. It may be without power at present.
+        let hurries =
+            self.node(fast_node).is_some() && self.random.percent(self.network.fast_percent);
+        let number = if hurries {
+            Some(fast_node)
+        } else {
+            self.any_live()
+        };
+        number.map_or(Ok(()), |number| self.tick(number))
+    }
+
+    /// Starts the lowest node that does not run, so that a cluster whose nodes start late gets them in order.
+    fn start_next(&mut self) -> Result<(), Violation> {
+        let dark = self.members.iter().position(|member| member.node.is_none());
+        if let Some(number) = dark.and_then(|dark| u16::try_from(dark).ok()) {
+            self.recover(number)?;
+            self.start(number)?;
+        }
+        Ok(())
+    }
+
+    /// Cuts the power of a node, or restores it: about as often as it is cut.
+    fn crash_or_recover(&mut self) -> Result<(), Violation> {
+        let number = self.random.number(self.size);
+        if self.node(number).is_some() {
+            self.crash(number);
+            Ok(())
+        } else {
+            self.recover(number)
         }
     }
 
