@@ -147,6 +147,42 @@ impl<'a> Words<'a> {
                 .into_iter()
                 .find(|kind| kind.name() == word)
         })?;
+        match kind {
+            MessageKind::Promise | MessageKind::Accept | MessageKind::Decisions => {
+                self.values(kind)
+            }
+            _ => self.marks(kind),
+        }
+    }
+
+    /// Reads what a message says that is about values.
+    fn values(&mut self, kind: MessageKind) -> Parsed<Message<Recorded, PAGE_MAX>> {
+        Ok(match kind {
+            MessageKind::Promise => Message::Promise {
+                ballot: self.ballot()?,
+                promised: self.ballot()?,
+                from: self.slot()?,
+                low_water: self.slot()?,
+                last: self.flag()?,
+                entries: self.entries()?,
+            },
+            MessageKind::Accept => Message::Accept {
+                ballot: self.ballot()?,
+                first: self.slot()?,
+                decided: self.slot()?,
+                proposals: self.proposals()?,
+            },
+            MessageKind::Decisions => Message::Decisions {
+                first: self.slot()?,
+                applied: self.slot()?,
+                proposals: self.proposals()?,
+            },
+            other => return Err(not_recorded(other)),
+        })
+    }
+
+    /// Reads what a message says of ballots and slots alone.
+    fn marks(&mut self, kind: MessageKind) -> Parsed<Message<Recorded, PAGE_MAX>> {
         Ok(match kind {
             MessageKind::Probe => Message::Probe {
                 ballot: self.ballot()?,
@@ -168,20 +204,6 @@ impl<'a> Words<'a> {
                 ballot: self.ballot()?,
                 from: self.slot()?,
             },
-            MessageKind::Promise => Message::Promise {
-                ballot: self.ballot()?,
-                promised: self.ballot()?,
-                from: self.slot()?,
-                low_water: self.slot()?,
-                last: self.flag()?,
-                entries: self.entries()?,
-            },
-            MessageKind::Accept => Message::Accept {
-                ballot: self.ballot()?,
-                first: self.slot()?,
-                decided: self.slot()?,
-                proposals: self.proposals()?,
-            },
             MessageKind::Accepted => Message::Accepted {
                 ballot: self.ballot()?,
                 promised: self.ballot()?,
@@ -202,17 +224,7 @@ impl<'a> Words<'a> {
                 ballot: self.ballot()?,
                 applied: self.slot()?,
             },
-            MessageKind::Decisions => Message::Decisions {
-                first: self.slot()?,
-                applied: self.slot()?,
-                proposals: self.proposals()?,
-            },
-            other => {
-                return Err(Expected {
-                    what: "the kind of a message that records have",
-                    found: other.name().to_owned(),
-                });
-            }
+            other => return Err(not_recorded(other)),
         })
     }
 
@@ -254,6 +266,14 @@ impl<'a> Words<'a> {
             epoch: self.number("an epoch").map(Epoch)?,
             members: self.nodes()?,
         })
+    }
+}
+
+/// The error of a message of a kind that is not judged, and so not written.
+fn not_recorded(kind: MessageKind) -> Expected {
+    Expected {
+        what: "the kind of a message that records have",
+        found: kind.name().to_owned(),
     }
 }
 
