@@ -53,6 +53,18 @@ impl Records {
         record.push("stop".to_owned());
     }
 
+    /// Adds a turn at a node that differs from the last one by words of its end.
+    fn end_again(&mut self, node: u16, changed: &[(usize, &str)]) {
+        let record = self.of(node);
+        assert_eq!(record.pop().as_deref(), Some("stop"));
+        let end = record.last().unwrap().clone();
+        let mut words: Vec<_> = end.split(' ').collect();
+        for (index, word) in changed {
+            words[*index] = word;
+        }
+        record.extend([words.join(" "), "stop".to_owned()]);
+    }
+
     /// Starts a node again, with these facts and this end of the start.
     fn start(&mut self, node: u16, held: &[&str], at: &str) {
         let record = self.of(node);
@@ -364,25 +376,15 @@ fn a_claim_below_what_its_node_has_named_is_found() {
 #[test]
 fn a_prefix_that_goes_back_is_found() {
     let mut records = Records::good();
-    let record = records.of(1);
-    record.pop();
-    let at = record.last().unwrap().clone();
-    let mut words: Vec<_> = at.split(' ').map(str::to_owned).collect();
-    words[2] = "1".to_owned();
-    words[3] = "1".to_owned();
-    record.extend([words.join(" "), "stop".to_owned()]);
+    // The low-water mark, and what is applied.
+    records.end_again(1, &[(2, "1"), (3, "1")]);
     records.finding("prefix-went-back");
 }
 
 #[test]
 fn votes_that_are_given_up_too_early_are_found() {
     let mut records = Records::good();
-    let record = records.of(1);
-    record.pop();
-    let at = record.last().unwrap().clone();
-    let mut words: Vec<_> = at.split(' ').map(str::to_owned).collect();
-    words[2] = "9999".to_owned();
-    record.extend([words.join(" "), "stop".to_owned()]);
+    records.end_again(1, &[(2, "9999")]);
     records.finding("forgot-unapplied");
 }
 
