@@ -3,26 +3,18 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
-use core::sync::atomic::{AtomicU16, Ordering};
-use core::time::Duration;
+#[cfg(target_os = "linux")]
+#[path = "server/judge.rs"]
+mod judge;
+#[path = "server/processes.rs"]
+mod processes;
+
+use processes::{directory, free_ports, synod};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
-
-/// Longer than a server keeps anybody waiting.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-fn synod() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_synod"))
-}
-
-fn directory(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&path);
-    path
-}
 
 fn run(args: &[&str]) -> Output {
     synod().args(args).output().unwrap()
@@ -31,22 +23,6 @@ fn run(args: &[&str]) -> Output {
 fn error_of(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-static TESTS: AtomicU16 = AtomicU16::new(0);
-
-/// Returns a port such that it, the two after it, and those 10,000 above are free.
-fn free_ports() -> u16 {
-    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    // Tests run at the same time, so that each begins to look elsewhere. All ports are below those that systems give to
-    // connections: a connection to one of those where nobody listens yet may reach itself.
-    let process = u16::try_from(std::process::id() % 11).unwrap() * 900;
-    let test = TESTS.fetch_add(1, Ordering::Relaxed) % 9 * 100;
-    let start = 10_000 + process + test;
-    let ports = (start..start + 98).step_by(3);
-    let all_free =
-        |port: &u16| (*port..port + 3).all(|port| is_free(port) && is_free(port + 10_000));
-    ports.into_iter().find(all_free).unwrap()
 }
 
 /// `synod cluster`, which ends with its value.
@@ -94,19 +70,7 @@ impl Cluster {
 
     /// Sends one command to a node, once it listens, and returns the first line of the reply.
     fn ask(&self, node: u16, command: &str) -> String {
-        let address = ("127.0.0.1", self.port + node);
-        let mut stream = loop {
-            if let Ok(stream) = TcpStream::connect(address) {
-                break stream;
-            }
-        };
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
-            .write_all(format!("{command}\r\n").as_bytes())
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        processes::ask(self.port + node, command)
     }
 }
 

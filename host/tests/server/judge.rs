@@ -1,35 +1,11 @@
 //! Real runs that are recorded and judged: nodes that are killed, and an operator who makes a mistake.
 
-#![cfg(target_os = "linux")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests and their helpers may panic"
-)]
+#![expect(clippy::indexing_slicing, reason = "tests and their helpers may panic")]
 
-use core::time::Duration;
+use crate::processes::{self, directory, free_ports, synod};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-
-/// Longer than a server keeps anybody waiting.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-fn synod() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_synod"))
-}
-
-/// Returns ports for three clients such that those 10,000 above are free as well. Each test looks elsewhere.
-fn free_ports(test: u16) -> u16 {
-    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let start = 41_000 + test * 300 + u16::try_from(std::process::id() % 3_000).unwrap();
-    let mut ports = (start..start + 300).step_by(3);
-    let all_free =
-        |port: &u16| (*port..port + 3).all(|port| is_free(port) && is_free(port + 10_000));
-    ports.find(all_free).unwrap()
-}
 
 /// Three nodes, each a process with a record.
 struct Cluster {
@@ -39,11 +15,10 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start(name: &str, test: u16) -> Self {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&directory);
+    fn start(name: &str) -> Self {
+        let directory = directory(name);
         fs::create_dir_all(&directory).unwrap();
-        let port = free_ports(test);
+        let port = free_ports();
         let mut init = synod();
         init.arg("init").arg(directory.join("cluster.toml"));
         for port in port..port + 3 {
@@ -97,27 +72,10 @@ impl Cluster {
     fn load(&self, node: u16, times: u32) {
         let mut done = 0;
         while done < times {
-            if self.ask(node, "INCR a").starts_with(':') {
+            if processes::ask(self.port + node, "INCR a").starts_with(':') {
                 done += 1;
             }
         }
-    }
-
-    /// Sends one command to a node, once it listens, and returns the first line of the reply.
-    fn ask(&self, node: u16, command: &str) -> String {
-        let address = ("127.0.0.1", self.port + node);
-        let mut stream = loop {
-            if let Ok(stream) = TcpStream::connect(address) {
-                break stream;
-            }
-        };
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
-            .write_all(format!("{command}\r\n").as_bytes())
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
     }
 
     fn judge(&self, options: &[&str]) -> Output {
@@ -145,7 +103,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn a_run_in_which_a_node_is_killed_and_comes_back_keeps_every_rule() {
-    let mut cluster = Cluster::start("judged-cluster", 0);
+    let mut cluster = Cluster::start("judged-cluster");
     cluster.load(0, 40);
     cluster.end(1, "-KILL");
     cluster.load(2, 20);
@@ -176,7 +134,7 @@ fn a_run_in_which_a_node_is_killed_and_comes_back_keeps_every_rule() {
 
 #[test]
 fn a_node_that_is_started_from_an_older_copy_of_its_storage_is_found() {
-    let mut cluster = Cluster::start("copied-storage", 1);
+    let mut cluster = Cluster::start("copied-storage");
     cluster.load(0, 10);
     cluster.end(1, "-TERM");
     let copy = cluster.directory.join("copy");
