@@ -243,7 +243,8 @@ fn a_mistake_of_the_operator_is_said_in_one_line() {
     );
     let init = run(&["init", file, "--node", "10.0.0.1"]);
     assert!(init.status.success(), "{init:?}");
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 12] = [
+        (&["cluster", "--record", file], "mistakes/cluster.toml"),
         (&["init", file, "--node", "10.0.0.1"], "exists"),
         (
             &[
@@ -298,6 +299,11 @@ fn a_mistake_of_the_operator_is_said_in_one_line() {
         .read_to_string(&mut text)
         .unwrap();
     fs::write(file, text.replace("10.0.0.1", "127.0.0.1")).unwrap();
+    let record = ["--new", "--record", "/nowhere/0.record"];
+    let unrecorded = ["node", "--config", file, "--id", "0", "--data", &node];
+    let unrecorded = error_of(&run(&[&unrecorded[..], &record].concat()));
+    assert!(unrecorded.contains("/nowhere/0.record"), "{unrecorded}");
+    assert!(!Path::new(&node).exists(), "nothing was created");
     let lost = run(&["node", "--config", file, "--id", "0", "--data", &node]);
     assert!(error_of(&lost).contains("start it with --new"), "{lost:?}");
 }

@@ -1,5 +1,6 @@
 //! The server of a node: the loop that joins its service with sockets, the disk and the clock.
 
+use crate::capacity::Member;
 use crate::capacity::PAGE;
 use crate::cluster_file::{Addresses, ClusterFile};
 use crate::keyspace::Keyspace;
@@ -188,13 +189,20 @@ impl Server {
         let listen = |address| {
             TcpListener::bind(address).map_err(|error| ServerError::Listen(address, error))
         };
-        // Before the storage is opened: most mistakes show here.
+        // Before the storage is opened, or created: most mistakes show here, and in the record.
         let for_peers = listen(addresses.peers)?;
         let for_clients = listen(addresses.clients)?;
         let config = options.cluster.config(options.node);
         let clock = Clock::start();
         let now = clock.now().monotonic;
         let (seed, nonce) = options.random;
+        let recorder = match &options.record {
+            Some(path) => {
+                let file = RecordFile::open(path, Member::fingerprint_of(&config), options.node);
+                Some(Recorder::new(file.map_err(ServerError::Record)?))
+            }
+            None => None,
+        };
         let Started {
             node,
             journal,
@@ -220,13 +228,6 @@ impl Server {
             patience: options.patience,
             stale_reads: options.stale_reads,
             nonce,
-        };
-        let recorder = match &options.record {
-            Some(path) => {
-                let file = RecordFile::open(path, node.fingerprint(), options.node);
-                Some(Recorder::new(file.map_err(ServerError::Record)?))
-            }
-            None => None,
         };
         let mut service = Service::new(node, Some(journal), settings);
         if let Some(recorder) = recorder {

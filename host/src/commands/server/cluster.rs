@@ -40,6 +40,12 @@ pub struct ClusterCommand {
 /// Executes the command.
 pub fn run(command: &ClusterCommand) -> Exit {
     signals::install(FirstSignal::StopsRun);
+    if let Some(records) = &command.record
+        && let Err(error) = create_directory(records)
+    {
+        print_error(&format_args!("{}: {error}", records.display()));
+        return Exit::Usage;
+    }
     let temporary = command.data.is_none();
     let directory = command
         .data
@@ -61,9 +67,6 @@ pub fn run(command: &ClusterCommand) -> Exit {
 
 fn serve(command: &ClusterCommand, directory: &Path) -> io::Result<Exit> {
     create_directory(directory)?;
-    if let Some(records) = &command.record {
-        create_directory(records)?;
-    }
     let file = directory.join("cluster.toml");
     let cluster = cluster_file(command, &file)?;
     let mut children = Vec::new();
