@@ -6,20 +6,20 @@
 use crate::random_walk::Asked;
 use synod::{Change, ChangeError, Epoch, NodeSet, Proposal, Slot};
 
-/// An epoch.
-struct Reign {
+/// What is known of one epoch.
+struct EpochState {
     /// Slot that ended the epoch before. The epoch decides the slots above it.
     after: Slot,
     members: NodeSet,
 }
 
 /// All epochs that have begun, by number.
-pub(in crate::random_walk) struct Epochs(Vec<Reign>);
+pub(in crate::random_walk) struct Epochs(Vec<EpochState>);
 
 impl Epochs {
     /// Returns the first epoch alone.
     pub(super) fn new(founders: NodeSet) -> Self {
-        Self(vec![Reign {
+        Self(vec![EpochState {
             after: Slot::ZERO,
             members: founders,
         }])
@@ -48,13 +48,13 @@ impl Epochs {
 
     /// Returns the members of an epoch; none if it has not begun.
     pub(in crate::random_walk) fn members(&self, epoch: Epoch) -> NodeSet {
-        let reign = self.0.get(usize::from(epoch.0));
-        reign.map_or(NodeSet::EMPTY, |reign| reign.members)
+        let state = self.0.get(usize::from(epoch.0));
+        state.map_or(NodeSet::EMPTY, |state| state.members)
     }
 
     /// Returns the slot after which an epoch begins; `None` if it has not begun.
     pub(in crate::random_walk) fn began(&self, epoch: Epoch) -> Option<Slot> {
-        self.0.get(usize::from(epoch.0)).map(|reign| reign.after)
+        self.0.get(usize::from(epoch.0)).map(|state| state.after)
     }
 
     /// True if nodes are a majority of the members of an epoch that has begun.
@@ -96,7 +96,7 @@ impl Epochs {
             return Ok(present);
         }
         let next = self.check(present, change)?;
-        self.0.push(Reign {
+        self.0.push(EpochState {
             after: slot,
             members: change.members,
         });
