@@ -129,7 +129,7 @@ fn run(options: &Options) -> Result<u8, Failure> {
     let synod = match &options.synod {
         Some(path) => fs::canonicalize(path)
             .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?,
-        None => program::build()?,
+        None => program::build(program::Build::Optimized)?,
     };
     let settings = Settings {
         synod,

@@ -35,9 +35,9 @@ fn a_killed_node_and_a_cut_link_lose_nothing_that_was_acknowledged() {
         ..Plan::draw(1, 3_000)
     };
     let settings = Settings {
-        synod: program::build().unwrap(),
+        synod: program::build(program::Build::Debug).unwrap(),
         node_arguments: Vec::new(),
-        record: false,
+        record: true,
     };
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos");
     let outcome = campaign::run(
