@@ -166,7 +166,8 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
 
     /// Switches off the nodes that were removed, do not know it, and can hear it from nobody: all members of their epoch that
     /// know how it has ended are switched off, and no quorum is left that could find out. The leader tells its members alone,
-    /// and those that have asked. Nodes that are no members and had only those left to ask for the state go with them.
+    /// and those that have asked. So are nodes that have not joined, are no members, and have nobody left whom they
+    /// could ask for the state, as all of them were switched off while they were without power.
     pub(super) fn switch_off_forgotten(&mut self) {
         let epochs = &self.checker.ledger.epochs;
         let members = epochs.members(epochs.present());
@@ -178,13 +179,17 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             let is_behind = node.epoch() < epochs.present();
             node.is_active() && is_behind && !hears && !members.contains(node.id())
         };
-        let mut gone = self.running(is_forgotten);
-        let founders = NodeSet::first(self.founders);
-        if !gone.is_empty() && live.minus(gone).intersection(founders).is_empty() {
-            let strangers = self.running(|node| !node.is_active() && !members.contains(node.id()));
-            gone = gone.union(strangers);
-        }
-        for gone in gone.iter() {
+        let gone = self.running(is_forgotten);
+        let rest = live.minus(gone);
+        let has_nobody_to_ask = |node: &Node<super::Machine, WINDOW, CLIENTS, PAGE>| {
+            let config = node.config();
+            let asks = config.members.union(NodeSet::only(config.founder));
+            // Without any node that is active, the founding members are about to found the cluster.
+            let is_founded = !rest.is_empty();
+            let joins = is_founded && !node.is_active() && !members.contains(node.id());
+            joins && rest.intersection(asks).is_empty()
+        };
+        for gone in gone.union(self.running(has_nobody_to_ask)).iter() {
             if let Some(member) = self.member(gone.0) {
                 member.stopped = true;
             }
