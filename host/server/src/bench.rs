@@ -10,6 +10,7 @@
 //! | [`schedule`] | when requests are due, and which of them are measured |
 //! | [`workload`] | what is asked for |
 //! | [`dialect`] | the protocol that is spoken: RESP, or another |
+//! | [`etcd`] | the protocol of etcd |
 //! | [`tally`] | what became of the requests |
 //! | [`report`] | figures, as tables and as JSON |
 //! | [`engine`] | the loop that joins these with sockets and the clock |
@@ -18,6 +19,7 @@ mod alarm;
 mod connection;
 pub mod dialect;
 pub mod engine;
+pub mod etcd;
 pub mod plan;
 pub mod report;
 pub mod schedule;
@@ -26,5 +28,6 @@ pub mod workload;
 
 pub use dialect::{Dialect, Resp};
 pub use engine::{BenchError, Progress, Watch, run};
+pub use etcd::Etcd;
 pub use plan::{Length, Operation, Pace, Plan};
 pub use report::{Comparison, Summary};

@@ -28,6 +28,12 @@ impl UsageError {
         Self(format!("{option} needs {needs}"))
     }
 
+    /// Options that cannot be given together.
+    #[cfg(feature = "server")]
+    pub(super) fn conflict(option: &str, with: &str) -> Self {
+        Self(format!("{option} cannot be given with {with}"))
+    }
+
     /// A file that is missing or invalid.
     pub(super) fn file(error: &crate::case::FileError) -> Self {
         Self(first_line(&error.to_string()))

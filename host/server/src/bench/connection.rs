@@ -230,7 +230,7 @@ impl<D: Dialect> Connection<D> {
     }
 
     /// Takes all answers that have arrived, and hands those to requests to `take`, with the time from which their latency
-    /// counts.
+    /// counts. What the protocol has to say to them is sent.
     pub(super) fn take_answers(
         &mut self,
         now: Duration,
@@ -249,7 +249,7 @@ impl<D: Dialect> Connection<D> {
                 continue;
             };
             self.progress = now;
-            match self.under_way.pop_front() {
+            match self.under_way.remove(taken.turn) {
                 Some(from) => take(from, answer),
                 None => match self.on_opened(answer) {
                     Ok(()) => {}
@@ -258,7 +258,7 @@ impl<D: Dialect> Connection<D> {
             }
         };
         self.input.drain(..consumed);
-        result
+        result.and_then(|()| self.flush())
     }
 
     /// Counts an answer to how the connection began.

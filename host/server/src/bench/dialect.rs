@@ -1,11 +1,11 @@
 //! The protocol that is spoken with a server, on one connection. Nothing here does input or output.
 
-use super::workload::Request;
+use super::workload::{Request, push_key_text};
 use crate::resp::response::{self, Response};
 use core::fmt;
 use std::io::Write;
 
-/// A protocol as one connection speaks it. Answers come in the order of the requests.
+/// A protocol as one connection speaks it.
 pub trait Dialect: fmt::Debug {
     /// The name of the protocol.
     const NAME: &'static str;
@@ -30,6 +30,8 @@ pub trait Dialect: fmt::Debug {
 pub struct Taken {
     /// Its length, in bytes.
     pub len: usize,
+    /// How many requests that are not answered were made before the one that it answers.
+    pub turn: usize,
     /// The answer that it is; `None` if it answers no request.
     pub answer: Option<Answer>,
 }
@@ -106,20 +108,22 @@ impl Dialect for Resp {
             Response::Push(_) => None,
             _ => Some(Answer::Done),
         };
-        Ok(Some(Taken { len, answer }))
+        // Answers come in the order of the requests.
+        let turn = 0;
+        Ok(Some(Taken { len, turn, answer }))
     }
 }
 
-/// Appends a key. All keys have the same length.
+/// Appends a key.
 fn push_key(prefix: [u8; 8], key: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"$20\r\n");
-    out.extend_from_slice(&prefix);
-    // A vector takes everything.
-    let _ = write!(out, "{:012}\r\n", key % 1_000_000_000_000);
+    push_key_text(prefix, key, out);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends a string.
 fn push_bulk(bytes: &[u8], out: &mut Vec<u8>) {
+    // A vector takes everything.
     let _ = write!(out, "${}\r\n", bytes.len());
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");

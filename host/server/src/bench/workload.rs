@@ -3,6 +3,7 @@
 use super::plan::{Operation, Plan};
 use rand_core::{Rng, SeedableRng};
 use rand_xorshift::XorShiftRng;
+use std::io::Write;
 
 /// The seed of the keys. It is always the same, so that all servers are asked for the same.
 const SEED: u64 = 6;
@@ -81,6 +82,13 @@ impl Workload {
         let product = u128::from(self.random.next_u64()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }
+}
+
+/// Appends the text of a key. All keys have 20 bytes.
+pub(super) fn push_key_text(prefix: [u8; 8], key: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&prefix);
+    // A vector takes everything.
+    let _ = write!(out, "{:012}", key % 1_000_000_000_000);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::with::{PORT, address};
 use crate::cli::UsageError;
 use crate::commands::run::OutputFormat;
-use crate::commands::server::bench::BenchCommand;
+use crate::commands::server::bench::{BenchCommand, Protocol};
 use crate::values;
 use clap::Args;
 use core::net::{Ipv4Addr, SocketAddr};
@@ -14,13 +14,17 @@ use synod_server::bench::{Length, Operation, Pace, Plan};
 
 /// Description in `synod bench --help`.
 pub(in crate::cli) const LONG_ABOUT: &str = "\
-Measures servers that speak RESP, such as the nodes of a real cluster or redis-server: makes requests from this machine, \
-and prints the throughput and the latencies.
+Measures servers that speak RESP, such as the nodes of a real cluster or redis-server, and etcd: makes requests from this \
+machine, and prints the throughput and the latencies.
 
 In a closed loop, which is the default, each client makes its next request when it has its answer: it shows what the \
 servers can do. A server that stops for a second delays one request of each client, and hides all others that would have \
 come in that second. With --rate requests are due at fixed times, whether or not a client is free, and latency counts from \
 when a request was due: it shows what users of the servers see. Choose a rate well below the throughput of the closed loop.
+
+etcd is asked in its own protocol where an address begins with etcd://. Each client has one connection of gRPC over HTTP/2 \
+without encryption, and each request under way is a stream on it: a Put for a set, a linearizable Range of one key for a \
+get, with the same keys and values as those of RESP. etcd has no counters.
 
 Requests that are refused, lost or not answered in time have failed. They are counted, with the reason, and have no latency.";
 
@@ -33,6 +37,7 @@ Examples:
   synod bench --clients 1 --requests 10_000          one request after the other
   synod bench --depth 16                             each client has 16 requests under way
   synod bench --against 127.0.0.1:6379               side by side with a redis-server
+  synod bench --against etcd://127.0.0.1:2379        side by side with etcd
   synod bench --format json | jq .p99_ns
 
 It writes the keys bench:v:... and bench:n:..., and leaves them there. Before it
@@ -77,12 +82,13 @@ enum OperationName {
     after_long_help = AFTER_LONG
 )]
 pub(in crate::cli) struct BenchArgs {
-    /// Address for clients of a server; several are used in turn by the clients [default: 127.0.0.1:7379]
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    connect: Vec<SocketAddr>,
-    /// Address of a server to compare with; several are used in turn by the clients
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    against: Vec<SocketAddr>,
+    /// Address for clients of a server, or of etcd behind etcd://; several are used in turn by the clients
+    /// [default: 127.0.0.1:7379]
+    #[arg(long, value_name = "ADDRESS", value_parser = server)]
+    connect: Vec<(Protocol, SocketAddr)>,
+    /// Address of a server to compare with, in the same form; several are used in turn by the clients
+    #[arg(long, value_name = "ADDRESS", value_parser = server)]
+    against: Vec<(Protocol, SocketAddr)>,
     /// Number of rounds on either side of a comparison, 1 to 1000
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = values::whole::<u32>(1..=1_000), requires = "against")]
     rounds: u32,
@@ -139,11 +145,15 @@ impl BenchArgs {
             (OperationName::Get, None) => Operation::Get,
             (OperationName::Incr, None) => Operation::Incr,
         };
-        let addresses = if self.connect.is_empty() {
-            vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))]
-        } else {
-            self.connect
-        };
+        let (protocol, mut addresses) = side("--connect", self.connect)?;
+        if addresses.is_empty() {
+            addresses.push(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)));
+        }
+        let (against_protocol, against) = side("--against", self.against)?;
+        let protocols = [protocol, against_protocol];
+        if protocols.contains(&Protocol::Etcd) && operation == Operation::Incr {
+            return Err(UsageError::conflict("--op incr", "etcd://"));
+        }
         let length = match (self.requests, self.time) {
             (Some(requests), _) => Length::Requests(requests),
             (None, Some(time)) => Length::Time(micros(time)),
@@ -165,12 +175,38 @@ impl BenchArgs {
                 value_bytes: usize::try_from(self.value_bytes).unwrap_or(usize::MAX),
                 timeout: micros(self.timeout),
             },
-            against: self.against,
+            against,
+            protocols,
             rounds: self.rounds,
             password_file: self.password_file,
             form: self.format,
         })
     }
+}
+
+/// Parses the address of a server, with the protocol that it speaks.
+fn server(text: &str) -> Result<(Protocol, SocketAddr), String> {
+    match text.strip_prefix("etcd://") {
+        Some(rest) => rest
+            .parse()
+            .map(|address| (Protocol::Etcd, address))
+            .map_err(|_| "an address with its port, such as etcd://10.0.0.1:2379".to_owned()),
+        None => address(text).map(|address| (Protocol::Resp, address)),
+    }
+}
+
+/// Returns the protocol and the addresses of one side. All its servers speak the same.
+fn side(
+    option: &'static str,
+    servers: Vec<(Protocol, SocketAddr)>,
+) -> Result<(Protocol, Vec<SocketAddr>), UsageError> {
+    let protocol = servers.first().map_or(Protocol::Resp, |(first, _)| *first);
+    if servers.iter().any(|(other, _)| *other != protocol) {
+        let with = "addresses of both RESP and etcd";
+        return Err(UsageError::conflict(option, with));
+    }
+    let addresses = servers.into_iter().map(|(_, address)| address).collect();
+    Ok((protocol, addresses))
 }
 
 /// Returns a duration as the standard library has it.
@@ -226,11 +262,34 @@ mod tests {
                 timeout: Time::from_millis(250),
             },
             against: vec![address("[::1]:6379")],
+            protocols: [Protocol::Resp; 2],
             rounds: 3,
             password_file: Some("secret".into()),
             form: OutputFormat::Json,
         };
         assert_eq!(command, Ok(expected));
+    }
+
+    #[test]
+    fn addresses_of_etcd_say_so() {
+        let command =
+            bench("--against etcd://127.0.0.1:2379 --against etcd://127.0.0.1:2380").unwrap();
+        assert_eq!(command.protocols, [Protocol::Resp, Protocol::Etcd]);
+        let expected: [SocketAddr; 2] =
+            ["127.0.0.1:2379", "127.0.0.1:2380"].map(|text| text.parse().unwrap());
+        assert_eq!(command.against, expected);
+        let alone = bench("--connect etcd://[::1]:2379").unwrap();
+        assert_eq!(alone.protocols[0], Protocol::Etcd);
+
+        let refused = |line: &str| bench(line).unwrap_err();
+        assert!(refused("--connect etcd://127.0.0.1").contains("an address with its port"));
+        let counters = refused("--op incr --against etcd://127.0.0.1:2379");
+        assert_eq!(counters, "--op incr cannot be given with etcd://");
+        let mixed = refused("--connect etcd://127.0.0.1:2379 --connect 127.0.0.1");
+        assert_eq!(
+            mixed,
+            "--connect cannot be given with addresses of both RESP and etcd"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use synod_server::bench::report::{Comparison, ComparisonTable, Summary, SummaryTable};
 use synod_server::bench::{
-    BenchError, Length, Operation, Pace, Plan, Progress, Resp, Watch, run as bench,
+    BenchError, Etcd, Length, Operation, Pace, Plan, Progress, Resp, Watch, run as bench,
 };
 
 /// What to measure.
@@ -23,12 +23,23 @@ pub struct BenchCommand {
     pub plan: Plan,
     /// The servers to compare with; none for no comparison.
     pub against: Vec<SocketAddr>,
+    /// What is spoken with the servers, and with those to compare with.
+    pub protocols: [Protocol; 2],
     /// The number of rounds on either side of a comparison.
     pub rounds: u32,
     /// The file with the password of the servers.
     pub password_file: Option<PathBuf>,
     /// Format of the figures.
     pub form: OutputFormat,
+}
+
+/// What is spoken with servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RESP, as by Synod and Redis.
+    Resp,
+    /// The protocol of etcd.
+    Etcd,
 }
 
 /// Why there are no figures.
@@ -77,7 +88,8 @@ pub fn run(command: &BenchCommand) -> Exit {
 /// Measures servers once. Returns how many requests failed.
 fn measure(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
     let plan = &command.plan;
-    let servers = Servers::new(command)?;
+    let [protocol, _] = command.protocols;
+    let servers = Servers::new(command, protocol)?;
     servers.fill(plan)?;
     let summary = servers.round(plan)?;
     match command.form {
@@ -93,25 +105,29 @@ fn measure(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
 
 /// Measures two sides in turn, so that what else the machine does falls on both. Returns how many requests failed.
 fn compare(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
-    let servers = Servers::new(command)?;
+    let [protocol, against] = command.protocols;
+    let servers = [
+        Servers::new(command, protocol)?,
+        Servers::new(command, against)?,
+    ];
     let second = Plan {
         addresses: command.against.clone(),
         ..command.plan.clone()
     };
     let plans = [&command.plan, &second];
-    for plan in plans {
+    for (servers, plan) in servers.iter().zip(plans) {
         servers.fill(plan)?;
     }
     let [mut first, mut second] = [Vec::new(), Vec::new()];
     for round in 0..command.rounds {
         // Who comes first changes, as whatever grows during the rounds would favour one side.
-        let [one, other] = plans;
+        let [one, other] = &servers;
         let (one, other) = if round.is_multiple_of(2) {
-            let one = servers.round(one)?;
-            (one, servers.round(other)?)
+            let one = one.round(plans[0])?;
+            (one, other.round(plans[1])?)
         } else {
-            let other = servers.round(other)?;
-            (servers.round(one)?, other)
+            let other = other.round(plans[1])?;
+            (one.round(plans[0])?, other)
         };
         if signals::is_stop_requested() {
             break;
@@ -161,15 +177,17 @@ fn compare(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
     Ok(compared.failed)
 }
 
-/// How servers are reached.
+/// How the servers of one side are reached.
 struct Servers {
+    protocol: Protocol,
     password: Option<Vec<u8>>,
 }
 
 impl Servers {
-    fn new(command: &BenchCommand) -> Result<Self, Trouble> {
+    fn new(command: &BenchCommand, protocol: Protocol) -> Result<Self, Trouble> {
         let password = command.password_file.as_deref().map(password).transpose();
         Ok(Self {
+            protocol,
             password: password.map_err(Trouble::Unusable)?,
         })
     }
@@ -214,7 +232,10 @@ impl Servers {
                 stop: signals::stop_flag(),
                 progress: &progress,
             };
-            bench(plan, || Resp::new(self.password.clone()), watch)
+            match self.protocol {
+                Protocol::Resp => bench(plan, || Resp::new(self.password.clone()), watch),
+                Protocol::Etcd => bench(plan, Etcd::default, watch),
+            }
         })
     }
 }
