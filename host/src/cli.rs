@@ -53,6 +53,9 @@ pub enum Command {
     /// `synod init`: writes the file of a new real cluster.
     #[cfg(feature = "server")]
     Init(commands::server::init::InitCommand),
+    /// `synod certify`: makes the certificate of a node.
+    #[cfg(feature = "server")]
+    Certify(commands::server::certify::CertifyCommand),
     /// `synod node`: one node of a real cluster.
     #[cfg(feature = "server")]
     Node(commands::server::node::NodeCommand),
@@ -97,6 +100,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Check(command)) => commands::check::check(&command),
         #[cfg(feature = "server")]
         Ok(Command::Init(command)) => commands::server::init::run(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Certify(command)) => commands::server::certify::run(&command),
         #[cfg(feature = "server")]
         Ok(Command::Node(command)) => commands::server::node::run(&command),
         #[cfg(feature = "server")]
@@ -202,6 +207,8 @@ enum Action {
     Check(check::CheckArgs),
     /// Writes the file of a new real cluster
     Init(server::InitArgs),
+    /// Makes the certificate of a node of a real cluster
+    Certify(server::CertifyArgs),
     /// Runs one node of a real cluster, and serves Redis clients
     Node(server::NodeArgs),
     /// Runs a real cluster on this machine, one process a node, to try it out
@@ -232,6 +239,8 @@ impl Cli {
             #[cfg(feature = "server")]
             Some(Action::Init(args)) => Ok(Command::Init(args.command())),
             #[cfg(feature = "server")]
+            Some(Action::Certify(args)) => Ok(Command::Certify(args.command())),
+            #[cfg(feature = "server")]
             Some(Action::Node(args)) => Ok(Command::Node(args.command())),
             #[cfg(feature = "server")]
             Some(Action::Cluster(args)) => Ok(Command::Cluster(args.command())),
@@ -246,6 +255,7 @@ impl Cli {
             #[cfg(not(feature = "server"))]
             Some(
                 Action::Init(_)
+                | Action::Certify(_)
                 | Action::Node(_)
                 | Action::Cluster(_)
                 | Action::Judge(_)

@@ -8,6 +8,8 @@
 mod judge;
 #[path = "server/processes.rs"]
 mod processes;
+#[path = "server/tls.rs"]
+mod tls;
 
 use processes::{directory, free_ports, synod};
 use std::fs;
@@ -34,6 +36,10 @@ struct Cluster {
 
 impl Cluster {
     fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    fn start_with(data: &Path, more: &[&str]) -> Self {
         let port = free_ports();
         let mut process = synod()
             .arg("cluster")
@@ -41,6 +47,7 @@ impl Cluster {
             .arg(data)
             // No answer is a time-out, however busy this machine is.
             .args(["--timeout", "1m"])
+            .args(more)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -244,7 +251,6 @@ fn a_mistake_of_the_operator_is_said_in_one_line() {
     let init = run(&["init", file, "--node", "10.0.0.1"]);
     assert!(init.status.success(), "{init:?}");
     let cases: [(&[&str], &str); 12] = [
-        (&["cluster", "--record", file], "mistakes/cluster.toml"),
         (&["init", file, "--node", "10.0.0.1"], "exists"),
         (
             &[
@@ -287,6 +293,7 @@ fn a_mistake_of_the_operator_is_said_in_one_line() {
         (&["members"], "a command is missing: list or add"),
         (&["members", "add", "64"], "takes a node from 0 to 63"),
         (&["status", "--connect", "127.0.0.1:1"], "--connect"),
+        (&["certify", file, "0"], "has no [tls]"),
     ];
     for (args, named) in cases {
         let error = error_of(&run(args));

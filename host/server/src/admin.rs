@@ -1,11 +1,14 @@
 //! Questions of an operator to a running server, over its port for clients.
 
 use crate::resp::response::{self, Response};
+use crate::tls::{Refusal, Trust};
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::io::{self, Read, Write};
+use rustls::{ClientConnection, StreamOwned};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -19,12 +22,34 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// is unknown, as the number of a removed node is never used again.
 const PASSING: [&str; 4] = ["TRYAGAIN ", "BUSY ", "CLUSTERDOWN ", "UNKNOWN "];
 
+/// How a server is reached.
+#[derive(Clone)]
+pub struct Door {
+    /// Its address for clients.
+    pub address: SocketAddr,
+    /// Whom to trust if it speaks TLS; `None` for plain text.
+    pub trust: Option<Trust>,
+    /// The password of its clients; `None` if there is none.
+    pub password: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door")
+            .field("address", &self.address)
+            .field("trust", &self.trust)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AdminError {
     /// The server cannot be reached.
     Connection(io::Error),
+    /// The server does not get through TLS, or does not speak it.
+    Tls(Refusal),
     /// The server has closed the connection, or its answer is no RESP.
     NotRedis,
     /// The server has refused the question.
@@ -39,6 +64,23 @@ impl fmt::Display for AdminError {
                     f,
                     "{error}: name the address for clients of a running node with --connect"
                 )
+            }
+            Self::Tls(Refusal::NoTls | Refusal::HungUp) => {
+                f.write_str("what answers there does not speak TLS: leave out --tls-ca, or name another address")
+            }
+            Self::Tls(Refusal::OtherName(name)) => write!(
+                f,
+                "its certificate is not that of {name}: name one that it has with --tls-name"
+            ),
+            Self::Tls(Refusal::OtherAuthority) => f.write_str(
+                "its certificate is not of this authority: name the ca.pem of its cluster with --tls-ca",
+            ),
+            Self::Tls(refusal) => refusal.fmt(f),
+            Self::Refused(error) if error.starts_with("NOAUTH ") => {
+                write!(f, "{error}: give the password with --password-file")
+            }
+            Self::Refused(error) if error.starts_with("ERR this port speaks TLS") => {
+                f.write_str("it speaks TLS: name the ca.pem of its cluster with --tls-ca")
             }
             Self::NotRedis => f.write_str("what answers there is no server of this kind"),
             Self::Refused(error) => f.write_str(error),
@@ -59,7 +101,7 @@ impl core::error::Error for AdminError {}
     reason = "whoever waits for others is bounded by the clock"
 )]
 pub fn change(
-    (address, wait): (SocketAddr, Duration),
+    (door, wait): (&Door, Duration),
     words: &[&str],
     mut waiting: impl FnMut(&str),
 ) -> Result<String, AdminError> {
@@ -67,7 +109,7 @@ pub fn change(
     let mut last = String::new();
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        match ask((address, left.max(CONNECTING)), words) {
+        match ask((door, left.max(CONNECTING)), words) {
             Err(AdminError::Refused(why))
                 if PASSING.iter().any(|code| why.starts_with(code)) && left > AGAIN =>
             {
@@ -87,15 +129,23 @@ pub fn change(
 /// # Errors
 ///
 /// [`AdminError`]: what was wrong.
-pub fn ask((address, wait): (SocketAddr, Duration), words: &[&str]) -> Result<String, AdminError> {
-    let mut stream =
-        TcpStream::connect_timeout(&address, CONNECTING).map_err(AdminError::Connection)?;
-    let mut request = command(&["HELLO", "3"]);
-    request.extend(command(words));
-    let asked = stream
-        .set_read_timeout(Some(wait))
-        .and_then(|()| stream.write_all(&request));
-    asked.map_err(AdminError::Connection)?;
+pub fn ask((door, wait): (&Door, Duration), words: &[&str]) -> Result<String, AdminError> {
+    let mut stream = connect(door, wait).map_err(of_io)?;
+    let password = door.password.as_deref();
+    let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
+    if let Some(password) = password {
+        hello.extend([&b"AUTH"[..], b"default", password]);
+    }
+    let mut request = command(&hello);
+    let words: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
+    request.extend(command(&words));
+    let asked = stream.write_all(&request).and_then(|()| stream.flush());
+    // Whoever refuses to listen may have said why.
+    if let Err(error) = asked
+        && Refusal::of_io(&error).is_some()
+    {
+        return Err(of_io(error));
+    }
     let mut answers = Answers {
         stream,
         bytes: Vec::new(),
@@ -110,18 +160,59 @@ pub fn ask((address, wait): (SocketAddr, Duration), words: &[&str]) -> Result<St
     Ok(text)
 }
 
+/// What is said to a server, and what it says.
+trait Talk: Read + Write {}
+
+impl<T: Read + Write> Talk for T {}
+
+/// Connects to a server.
+fn connect(door: &Door, wait: Duration) -> io::Result<Box<dyn Talk>> {
+    let mut stream = TcpStream::connect_timeout(&door.address, CONNECTING)?;
+    stream.set_read_timeout(Some(wait))?;
+    let Some(trust) = &door.trust else {
+        return Ok(Box::new(stream));
+    };
+    let name = trust.name(door.address);
+    let connection = ClientConnection::new(Arc::clone(&trust.config), name.clone());
+    let mut connection = connection.map_err(io::Error::other)?;
+    while connection.is_handshaking() {
+        match connection.complete_io(&mut stream) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                return Err(Refusal::HungUp.into());
+            }
+            Err(error) => {
+                let refusal = error.get_ref().and_then(|inner| inner.downcast_ref());
+                let refusal = refusal.map(|inner| Refusal::of_error(inner, &name));
+                return Err(refusal.map_or(error, io::Error::from));
+            }
+        }
+    }
+    Ok(Box::new(StreamOwned::new(connection, stream)))
+}
+
+/// Returns why a server cannot be asked.
+fn of_io(error: io::Error) -> AdminError {
+    match Refusal::of_io(&error) {
+        Some(refusal) => AdminError::Tls(refusal),
+        None => AdminError::Connection(error),
+    }
+}
+
 /// Encodes a command as an array of strings.
-fn command(words: &[&str]) -> Vec<u8> {
+fn command(words: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
-        bytes.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
+        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
     }
     bytes
 }
 
 /// The answers of a server.
 struct Answers {
-    stream: TcpStream,
+    stream: Box<dyn Talk>,
     bytes: Vec<u8>,
 }
 

@@ -1,10 +1,12 @@
 //! The file of a cluster: its number, its founding members and their addresses. It is the same on all machines.
 
+use crate::tls::Files;
 use core::fmt;
 use core::fmt::Write as _;
 use core::net::SocketAddr;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 use synod::{Config, Duration, NODES_MAX, NodeId, NodeSet};
 
 /// The settings of a cluster, as they stand in its file.
@@ -18,6 +20,42 @@ pub struct ClusterFile {
     pub founders: NodeSet,
     /// Where each node is reached.
     pub nodes: BTreeMap<NodeId, Addresses>,
+    /// Where the files for TLS are; `None` for plain text on all connections.
+    pub tls: Option<TlsPaths>,
+}
+
+/// Where the files for TLS are, relative to the file of the cluster. `{id}` stands for the number of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsPaths {
+    /// The certificate of the authority.
+    pub ca: String,
+    /// The certificate of a node.
+    pub certificate: String,
+    /// The key of a node.
+    pub key: String,
+}
+
+impl TlsPaths {
+    /// Returns the paths within one directory, as `synod init` writes them.
+    pub fn within(directory: &str) -> Self {
+        Self {
+            ca: format!("{directory}/ca.pem"),
+            certificate: format!("{directory}/node-{{id}}.pem"),
+            key: format!("{directory}/node-{{id}}.key"),
+        }
+    }
+
+    /// Returns the files of a node. `file` is that of the cluster.
+    pub fn files(&self, file: &Path, node: NodeId) -> Files {
+        let directory = file.parent().unwrap_or(Path::new(""));
+        let at = |path: &str| directory.join(path.replace("{id}", &node.0.to_string()));
+        Files {
+            ca: at(&self.ca),
+            certificate: at(&self.certificate),
+            key: at(&self.key),
+        }
+    }
 }
 
 /// The addresses of a node.
@@ -60,6 +98,7 @@ struct Schema {
     #[serde(default = "default_round_trip")]
     round_trip_ms: u64,
     founders: Option<Vec<u16>>,
+    tls: Option<TlsPaths>,
     node: Vec<NodeSchema>,
 }
 
@@ -88,6 +127,7 @@ impl ClusterFile {
             round_trip: Duration::from_millis(ROUND_TRIP_MS),
             founders: nodes.keys().copied().collect(),
             nodes,
+            tls: None,
         }
     }
 
@@ -131,6 +171,15 @@ impl ClusterFile {
             Some(founders) => founders.into_iter().map(NodeId).collect(),
             None => nodes.keys().copied().collect(),
         };
+        if let Some(tls) = &schema.tls {
+            for (name, path) in [("certificate", &tls.certificate), ("key", &tls.key)] {
+                if nodes.len() > 1 && !path.contains("{id}") {
+                    return invalid(format!(
+                        "tls.{name}: {{id}} is missing, for the number of the node: each has a {name} of its own"
+                    ));
+                }
+            }
+        }
         if founders.is_empty() {
             return invalid("founders: a cluster has at least one".to_owned());
         }
@@ -139,6 +188,7 @@ impl ClusterFile {
             round_trip: Duration::from_millis(schema.round_trip_ms),
             founders,
             nodes,
+            tls: schema.tls,
         })
     }
 
@@ -176,6 +226,19 @@ impl ClusterFile {
             self.round_trip.as_micros() / 1_000,
             self.founders.iter().map(|node| node.0).collect::<Vec<_>>(),
         );
+        if let Some(TlsPaths {
+            ca,
+            certificate,
+            key,
+        }) = &self.tls
+        {
+            let _ = write!(
+                text,
+                "\n# With this table all connections are in TLS, those of clients as well. The paths are relative to this file, and {{id}}\n\
+                 # stands for the number of the node. A machine needs the certificate of the authority and the two files of its node.\n\
+                 [tls]\nca = {ca:?}\ncertificate = {certificate:?}\nkey = {key:?}\n"
+            );
+        }
         for (node, addresses) in &self.nodes {
             let _ = write!(
                 text,
@@ -201,7 +264,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let file = three();
+        let mut file = three();
+        assert_eq!(ClusterFile::parse(&file.to_text()), Ok(file.clone()));
+        file.tls = Some(TlsPaths::within("cluster-tls"));
         assert_eq!(ClusterFile::parse(&file.to_text()), Ok(file.clone()));
         for node in 0..3 {
             assert_eq!(file.config(NodeId(node)).validate(), Ok(()));
@@ -209,8 +274,20 @@ mod tests {
     }
 
     #[test]
+    fn the_files_of_a_node_are_beside_the_file_of_the_cluster() {
+        let paths = TlsPaths::within("cluster-tls");
+        let files = paths.files(Path::new("/etc/synod/cluster.toml"), NodeId(3));
+        let key = Path::new("/etc/synod/cluster-tls/node-3.key");
+        assert_eq!(files.key, key);
+        let files = paths.files(Path::new("cluster.toml"), NodeId(3));
+        assert_eq!(files.ca, Path::new("cluster-tls/ca.pem"));
+    }
+
+    #[test]
     fn an_error_names_what_is_wrong() {
-        let text = three().to_text();
+        let mut three = three();
+        three.tls = Some(TlsPaths::within("cluster-tls"));
+        let text = three.to_text();
         for (from, to, named) in [
             ("id = 2", "id = 1", "node 1 stands there twice"),
             ("id = 2", "id = 64", "nodes are numbered 0 to 63"),
@@ -223,6 +300,7 @@ mod tests {
             ("founders = [0, 1, 2]", "founders = []", "at least one"),
             ("000000000000feed", "feet", "hexadecimal"),
             ("10.0.0.3:7379", "somewhere", "clients"),
+            ("node-{id}.key", "node.key", "tls.key: {id} is missing"),
         ] {
             let error = ClusterFile::parse(&text.replace(from, to)).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");

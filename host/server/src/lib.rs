@@ -15,6 +15,7 @@
 //! | [`batch`] | what one command of the log holds: operations of one or several clients |
 //! | [`op`] | operations on the keyspace, as they are stored in the log |
 //! | [`net`] | connections to the other nodes and to clients |
+//! | [`tls`] | who is at the other end of a connection: certificates, and why a connection is refused |
 //! | [`cluster_file`] | the file of a cluster: its number, its founding members and their addresses |
 //! | [`capacity`] | the capacities of the node, from which all of its memory follows |
 //! | [`record`] | records of what a node has made durable, said and applied |
@@ -39,6 +40,7 @@ pub mod server;
 pub mod service;
 pub mod session;
 mod start;
+pub mod tls;
 mod view;
 
 pub use server::{Notices, Options, STACK, Server, ServerError};

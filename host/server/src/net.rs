@@ -9,10 +9,13 @@ mod hello;
 mod incoming;
 mod outgoing;
 mod peers;
+mod refused;
+mod stream;
 
 pub use clients::{Clients, Limits};
 pub use hello::Hello;
 pub use peers::{Heard, Peers};
+pub(crate) use stream::Stream;
 
 use std::io::{self, ErrorKind};
 

@@ -8,6 +8,7 @@ use crate::net::{Clients, Heard, Hello, Limits, Peers};
 use crate::record::{RecordError, RecordFile, Recorder};
 use crate::service::{Now, Service, Settings};
 use crate::start::{Start, StartError, Started, start};
+use crate::tls::{Files, Identity, TlsError};
 use crate::view::{Taken, View};
 use core::fmt;
 use core::net::SocketAddr;
@@ -17,6 +18,7 @@ use mio::net::TcpListener;
 use mio::{Events, Poll};
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use synod::{Duration, Instant, NodeId, NodeState, Tracer};
 use synod_store::FileLog;
@@ -55,6 +57,8 @@ pub struct Options {
     pub password: Option<Vec<u8>>,
     /// The file that the turns of the node are recorded in, for a [judge](crate::judge); `None` for no record.
     pub record: Option<PathBuf>,
+    /// The files for TLS; `None` for plain text on all connections.
+    pub tls: Option<Files>,
     /// The size of the log, in bytes: [`LOG_CAPACITY`](crate::capacity::LOG_CAPACITY), unless the node holds little.
     pub log_capacity: usize,
     /// Random numbers: the seed of the node's jitter, and the nonce of this process.
@@ -69,6 +73,8 @@ pub enum ServerError {
     NotInFile(NodeId),
     /// The storage was not used.
     Start(StartError),
+    /// A file for TLS was not used.
+    Tls(TlsError),
     /// An address cannot be listened to.
     Listen(SocketAddr, io::Error),
     /// The node cannot be recorded.
@@ -86,6 +92,7 @@ impl fmt::Display for ServerError {
                 node.0
             ),
             Self::Start(error) => error.fmt(f),
+            Self::Tls(error) => error.fmt(f),
             Self::Listen(address, error) if error.kind() == ErrorKind::AddrInUse => write!(
                 f,
                 "{address} is in use: another process listens there, perhaps this node itself; stop it, or change the address in \
@@ -119,6 +126,7 @@ pub struct Server {
     clients: Clients,
     node: NodeId,
     addresses: Addresses,
+    has_tls: bool,
     is_new: bool,
     random: u64,
     password: Option<Vec<u8>>,
@@ -192,6 +200,10 @@ impl Server {
         // Before the storage is opened, or created: most mistakes show here, and in the record.
         let for_peers = listen(addresses.peers)?;
         let for_clients = listen(addresses.clients)?;
+        let number = options.cluster.cluster;
+        let tls = options.tls.as_ref();
+        let tls = tls.map(|files| Identity::load(files, number, options.node));
+        let tls = tls.transpose().map_err(ServerError::Tls)?;
         let config = options.cluster.config(options.node);
         let clock = Clock::start();
         let now = clock.now().monotonic;
@@ -217,13 +229,15 @@ impl Server {
         };
         let others = options.cluster.nodes.iter();
         let others = others.map(|(node, addresses)| (*node, addresses.peers));
-        let peers =
-            Peers::new(poll.registry(), for_peers, hello, others).map_err(ServerError::System)?;
+        let for_tls = tls.as_ref().map(|tls| Arc::clone(&tls.clients));
+        let has_tls = tls.is_some();
+        let peers = Peers::new(poll.registry(), for_peers, hello, others, tls)
+            .map_err(ServerError::System)?;
         let limits = Limits {
             clients: options.clients_max,
         };
-        let clients =
-            Clients::new(poll.registry(), for_clients, limits).map_err(ServerError::System)?;
+        let clients = Clients::new(poll.registry(), for_clients, limits, for_tls)
+            .map_err(ServerError::System)?;
         let settings = Settings {
             patience: options.patience,
             stale_reads: options.stale_reads,
@@ -241,6 +255,7 @@ impl Server {
             clients,
             node: options.node,
             addresses,
+            has_tls,
             is_new,
             random: nonce,
             password: options.password.clone(),
@@ -260,10 +275,11 @@ impl Server {
         let now = self.clock.now();
         let storage = if self.is_new { "new" } else { "existing" };
         let Addresses { peers, clients } = self.addresses;
+        let tls = if self.has_tls { ", both in TLS" } else { "" };
         self.say(
             now,
             notices,
-            &format_args!("listening for clients on {clients} and for nodes on {peers}, with {storage} storage"),
+            &format_args!("listening for clients on {clients} and for nodes on {peers}{tls}, with {storage} storage"),
         );
         let mut events = Events::with_capacity(EVENTS);
         let mut has_more = false;
@@ -370,6 +386,7 @@ impl Server {
             peers: &self.peers,
             clients: self.clients.len(),
             counts: self.clients.counts(),
+            refused: self.clients.refused(),
             now,
             process: self.random,
             port: self.addresses.clients.port(),
@@ -428,6 +445,13 @@ impl Server {
     }
 
     fn say_heard(&mut self, now: Now, notices: &mut impl Notices) {
+        for (from, refusal) in self.clients.take_refused() {
+            self.say(
+                now,
+                notices,
+                &format_args!("hung up on client {from}: {refusal}"),
+            );
+        }
         for heard in self.peers.take_heard() {
             match heard {
                 Heard::Reached(node, address) => {
@@ -442,6 +466,12 @@ impl Server {
                     "{address} says that it is {} as well: stop one of the two, and never copy the directory of a node", self.node
                 )),
                 Heard::Stranger(_) | Heard::SameNumber(_) => {}
+                Heard::Refused(from, refusal) => {
+                    self.say(now, notices, &format_args!("hung up on {from}: {refusal}"));
+                }
+                Heard::RefusedNode(node, address, refusal) => self.say(now, notices, &format_args!(
+                    "{node} at {address} cannot be spoken with: {refusal}"
+                )),
                 Heard::TwoProcesses(node, address) => self.say(now, notices, &format_args!(
                     "two processes are {node}, one of them at {address}: stop one of the two, and never copy the directory of a node"
                 )),

@@ -17,6 +17,8 @@ pub(crate) struct View<'a, S> {
     /// The number of clients.
     pub(crate) clients: usize,
     pub(crate) counts: (u64, u64),
+    /// How many clients were refused because of TLS.
+    pub(crate) refused: u64,
     pub(crate) now: Now,
     /// The random number of this process, which stands for it in `INFO`.
     pub(crate) process: u64,
@@ -147,7 +149,7 @@ impl<S: Storage> View<'_, S> {
             text,
             "# Synod\r\nnode:{}\r\nstate:{}\r\nleader:{}\r\nepoch:{}\r\nmembers:{}\r\napplied:{}\r\nchain:{:016x}\r\n\
              durable:{}\r\nreads:{}\r\nwindow:{WINDOW}\r\nsessions_max:{CLIENTS}\r\nlanes:{LANES}\r\nwaiting:{}\r\nsyncs:{}\r\n\
-             batches:{}\r\noperations:{}\r\nreads_without_slot:{}\r\ntimeouts:{}\r\nrefused:{}\r\nstrangers:{}\r\n\
+             batches:{}\r\noperations:{}\r\nreads_without_slot:{}\r\ntimeouts:{}\r\nrefused:{}\r\nstrangers:{}\r\ntls_refused:{}\r\n\
              frames_unsent:{}\r\nframes_damaged:{}\r\nframes_foreign:{}\r\nframes_malformed:{}\r\nframes_other_version:{}\r\n",
             node.id(),
             status.state,
@@ -172,6 +174,7 @@ impl<S: Storage> View<'_, S> {
             counters.timeouts,
             counters.refused,
             self.peers.strangers(),
+            self.peers.refused() + self.refused,
             self.peers.dropped(),
             dropped.damaged,
             dropped.foreign,

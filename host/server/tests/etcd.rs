@@ -57,6 +57,7 @@ impl Member {
 
     fn plan(&self, operation: Operation, requests: u64) -> Plan {
         Plan {
+            trust: None,
             addresses: vec![self.address],
             clients: 3,
             depth: 4,

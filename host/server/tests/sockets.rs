@@ -12,6 +12,8 @@
 mod bench;
 #[path = "sockets/harness.rs"]
 mod harness;
+#[path = "sockets/tls.rs"]
+mod tls;
 
 use harness::{Cluster, bulk, open_directory};
 use std::io::{Read, Write};

@@ -1,14 +1,16 @@
-//! Command lines of the server: `synod init`, `synod node`, `synod cluster`, `synod judge`, `synod status`, `synod members`
-//! and `synod bench`. A program built without the feature `server` explains how to build one with it.
+//! Command lines of the server: `synod init`, `synod certify`, `synod node`, `synod cluster`, `synod judge`, `synod status`,
+//! `synod members` and `synod bench`. A program built without the feature `server` explains how to build one with it.
 
 #[cfg(feature = "server")]
 pub(super) use bench::{BenchArgs, LONG_ABOUT as BENCH_LONG_ABOUT};
 #[cfg(feature = "server")]
-pub(super) use with::{ClusterArgs, InitArgs, JudgeArgs, MembersArgs, NodeArgs, StatusArgs};
+pub(super) use with::{
+    CertifyArgs, ClusterArgs, InitArgs, JudgeArgs, MembersArgs, NodeArgs, StatusArgs,
+};
 #[cfg(not(feature = "server"))]
 pub(super) use without::{
-    AnyArgs as BenchArgs, AnyArgs as ClusterArgs, AnyArgs as InitArgs, AnyArgs as JudgeArgs,
-    AnyArgs as MembersArgs, AnyArgs as NodeArgs, AnyArgs as StatusArgs,
+    AnyArgs as BenchArgs, AnyArgs as CertifyArgs, AnyArgs as ClusterArgs, AnyArgs as InitArgs,
+    AnyArgs as JudgeArgs, AnyArgs as MembersArgs, AnyArgs as NodeArgs, AnyArgs as StatusArgs,
 };
 
 #[cfg(feature = "server")]

@@ -1,7 +1,9 @@
 //! The commands of the server: real nodes on sockets and disks, and what measures them.
 
 pub mod bench;
+pub mod certify;
 pub mod cluster;
+pub mod door;
 pub mod init;
 pub mod judge;
 pub mod members;

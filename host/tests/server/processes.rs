@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Longer than a server keeps anybody waiting.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) fn synod() -> Command {
     Command::new(env!("CARGO_BIN_EXE_synod"))

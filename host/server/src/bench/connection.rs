@@ -2,6 +2,8 @@
 
 use super::dialect::{Answer, Dialect};
 use super::workload::Request;
+use crate::net::Stream;
+use crate::tls::{Refusal, Trust};
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -26,8 +28,19 @@ pub(super) enum Broken {
     Garbled,
     /// The server has refused how the connection begins, or has said something that nobody asked for.
     Refused(String),
+    /// The server does not get through TLS.
+    Tls(Refusal),
     /// Nothing was answered for so long.
     Silent(Duration),
+}
+
+impl Broken {
+    fn from_io(error: io::Error) -> Self {
+        match Refusal::of_io(&error) {
+            Some(refusal) => Self::Tls(refusal),
+            None => Self::System(error),
+        }
+    }
 }
 
 impl fmt::Display for Broken {
@@ -37,6 +50,7 @@ impl fmt::Display for Broken {
             Self::HungUp => f.write_str("the server has hung up"),
             Self::Garbled => f.write_str("the server has not kept to the protocol"),
             Self::Refused(text) => f.write_str(text),
+            Self::Tls(refusal) => refusal.fmt(f),
             Self::Silent(time) => write!(f, "no answer within {time:?}"),
         }
     }
@@ -66,17 +80,19 @@ enum State {
     Closed(Duration),
     /// It is being dialled.
     Dialling(TcpStream),
+    /// The server proves who it is.
+    Handshaking(Stream),
     /// So many answers are missing until it is ready.
-    Opening(TcpStream, usize),
+    Opening(Stream, usize),
     /// Requests can be made.
-    Ready(TcpStream),
+    Ready(Stream),
 }
 
 impl State {
-    fn stream(&mut self) -> Option<&mut TcpStream> {
+    fn stream(&mut self) -> Option<&mut Stream> {
         match self {
             Self::Opening(stream, _) | Self::Ready(stream) => Some(stream),
-            Self::Closed(_) | Self::Dialling(_) => None,
+            Self::Closed(_) | Self::Dialling(_) | Self::Handshaking(_) => None,
         }
     }
 }
@@ -116,7 +132,7 @@ impl<D: Dialect> Connection<D> {
     pub(super) fn is_overdue(&self, now: Duration, timeout: Duration) -> bool {
         let waits = match self.state {
             State::Closed(_) => false,
-            State::Dialling(_) | State::Opening(..) => true,
+            State::Dialling(_) | State::Handshaking(_) | State::Opening(..) => true,
             State::Ready(_) => !self.under_way.is_empty(),
         };
         waits && now.saturating_sub(self.progress) > timeout
@@ -180,8 +196,12 @@ impl<D: Dialect> Connection<D> {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Broken::System(error)),
+                Err(error) => return Err(Broken::from_io(error)),
             }
+        }
+        match stream.flush() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            flushed => flushed.map_err(Broken::from_io)?,
         }
         self.output.clear();
         self.sent = 0;
@@ -191,7 +211,11 @@ impl<D: Dialect> Connection<D> {
     /// The connection has an event: sends and reads. Returns true if there may be more to read.
     ///
     /// Whatever is returned, answers that have arrived can be taken.
-    pub(super) fn on_event(&mut self, scratch: &mut [u8]) -> Result<bool, Broken> {
+    pub(super) fn on_event(
+        &mut self,
+        scratch: &mut [u8],
+        trust: Option<&Trust>,
+    ) -> Result<bool, Broken> {
         if let State::Dialling(stream) = &self.state {
             if !is_connected(stream).map_err(Broken::System)? {
                 return Ok(false);
@@ -200,6 +224,18 @@ impl<D: Dialect> Connection<D> {
             let _ = stream.set_nodelay(true);
             let state = core::mem::replace(&mut self.state, State::Closed(Duration::ZERO));
             if let State::Dialling(stream) = state {
+                let address = stream.peer_addr().map_err(Broken::System)?;
+                let tls = trust.map(|trust| (&trust.config, trust.name(address)));
+                let stream = Stream::dialled(stream, tls).map_err(Broken::System)?;
+                self.state = State::Handshaking(stream);
+            }
+        }
+        if let State::Handshaking(stream) = &mut self.state {
+            if !stream.handshake().map_err(Broken::from_io)? {
+                return Ok(false);
+            }
+            let state = core::mem::replace(&mut self.state, State::Closed(Duration::ZERO));
+            if let State::Handshaking(stream) = state {
                 let answers = self.dialect.open(&mut self.output);
                 self.state = State::Opening(stream, answers);
             }
@@ -219,12 +255,12 @@ impl<D: Dialect> Connection<D> {
                 Ok(count) => {
                     let read = scratch.get(..count).unwrap_or_default();
                     self.input.extend_from_slice(read);
-                    // A short read has emptied the socket; the next event says that there is more.
-                    return Ok(count == scratch.len());
+                    // If it has taken all, the next event says that there is more.
+                    return Ok(stream.has_more());
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Broken::System(error)),
+                Err(error) => return Err(Broken::from_io(error)),
             }
         }
     }
@@ -270,7 +306,9 @@ impl<D: Dialect> Connection<D> {
             State::Opening(stream, 0 | 1) => self.state = State::Ready(stream),
             State::Opening(stream, answers) => self.state = State::Opening(stream, answers - 1),
             // An answer to nothing.
-            State::Ready(_) | State::Dialling(_) | State::Closed(_) => return Err(Broken::Garbled),
+            State::Ready(_) | State::Dialling(_) | State::Handshaking(_) | State::Closed(_) => {
+                return Err(Broken::Garbled);
+            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::report::Summary;
 use super::schedule::Schedule;
 use super::tally::Tally;
 use super::workload::Workload;
+use crate::tls::Refusal;
 use core::fmt;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,8 @@ pub enum BenchError {
     Stranger(SocketAddr, &'static str),
     /// A server does not take a connection, for this reason.
     Refused(SocketAddr, String),
+    /// A server does not get through TLS.
+    Tls(SocketAddr, Refusal),
     /// There are more clients than this process may have connections.
     TooManyClients(io::Error),
     /// There are no addresses.
@@ -62,6 +65,7 @@ impl fmt::Display for BenchError {
                 f,
                 "{address} does not serve this client ({reason}): give the password, or use fewer clients"
             ),
+            Self::Tls(address, refusal) => write!(f, "{address}: {refusal}"),
             Self::TooManyClients(error) => write!(
                 f,
                 "{error}: use fewer clients, or raise the number of files that a process may open (ulimit -n)"
@@ -225,6 +229,7 @@ impl<'a, D: Dialect, F: Fn() -> D> Engine<'a, D, F> {
             Broken::System(error) => BenchError::Unreachable(address, error),
             Broken::Silent(time) => BenchError::Silent(address, time),
             Broken::Refused(reason) => BenchError::Refused(address, reason),
+            Broken::Tls(refusal) => BenchError::Tls(address, refusal),
             Broken::Garbled | Broken::HungUp => BenchError::Stranger(address, D::NAME),
         }
     }
@@ -367,7 +372,7 @@ impl<'a, D: Dialect, F: Fn() -> D> Engine<'a, D, F> {
                 // The alarm.
                 return Ok(());
             };
-            let read = connection.on_event(&mut self.scratch);
+            let read = connection.on_event(&mut self.scratch, self.plan.trust.as_ref());
             let now = self.clock.now();
             let (tally, schedule) = (&mut self.tally, &self.schedule);
             let (under_way, last_answer) = (&mut self.under_way, &mut self.last_answer);

@@ -1,5 +1,6 @@
 //! What a benchmark does.
 
+use crate::tls::Trust;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -8,6 +9,8 @@ use core::time::Duration;
 pub struct Plan {
     /// The servers. The clients are spread over them.
     pub addresses: Vec<SocketAddr>,
+    /// Whom to trust if they speak TLS; `None` for plain text.
+    pub trust: Option<Trust>,
     /// The number of clients, each with a connection.
     pub clients: usize,
     /// The number of requests that a client may have under way.

@@ -133,6 +133,7 @@ mod tests {
             keys: 1,
             value_bytes: 1,
             timeout: ms(1),
+            trust: None,
         })
     }
 

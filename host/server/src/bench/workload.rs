@@ -110,6 +110,7 @@ mod tests {
             keys: 100,
             value_bytes: 3,
             timeout: Duration::ZERO,
+            trust: None,
         })
     }
 

@@ -72,6 +72,10 @@ impl FrameBuffer {
                 Err(error) => return Err(error),
             }
         }
+        match connection.flush() {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
         let sent = self.sent - before;
         if self.sent == self.bytes.len() {
             self.clear();

@@ -1,12 +1,18 @@
 //! The connections of clients: bytes in and out, with bounds. What they mean is the matter of a [`Session`].
 
+use super::refused::Refused;
+use super::stream::Stream;
 use crate::service::{Answer, Token};
 use crate::session::{Session, Surroundings};
+use crate::tls::Refusal;
+use core::net::SocketAddr;
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Interest, Registry, Token as Number};
+use rustls::ServerConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
 use synod::{Duration, Instant};
 
 /// How much is read at a time, in bytes.
@@ -15,6 +21,12 @@ const PIECE: usize = 16 * 1024;
 const REPLIES_MAX: usize = 64 * 1024;
 /// A client that has not read anything for so long, although there are replies for it, is disconnected.
 const UNREAD_MAX: Duration = Duration::from_secs(60);
+/// A client that has not finished its handshake of TLS for so long is disconnected.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// How many handshakes go on in one turn. Each takes the processor for a part of a millisecond, and nodes must be heard.
+const HANDSHAKES_A_TURN: usize = 32;
+/// What is said to a client that does not speak TLS where it must.
+const NEEDS_TLS: &[u8] = b"-ERR this port speaks TLS: connect with it and with ca.pem, as in redis-cli --tls --cacert ca.pem\r\n";
 
 /// Limits of what clients may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +40,7 @@ pub struct Limits {
 pub struct Clients {
     listener: TcpListener,
     limits: Limits,
+    tls: Option<Arc<ServerConfig>>,
     connections: BTreeMap<u64, Connection>,
     /// The number of the next connection. None is used twice, so that a late answer finds nobody.
     next: u64,
@@ -38,12 +51,15 @@ pub struct Clients {
     scratch: Vec<u8>,
     accepted: u64,
     rejected: u64,
+    /// Connections that are in a handshake, the oldest first.
+    handshaking: BTreeSet<u64>,
+    refused: Refused,
 }
 
 /// One connection.
 #[derive(Debug)]
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     session: Session,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -62,16 +78,22 @@ impl Clients {
     /// Tokens of clients begin here; the listener has the first one.
     pub const TOKENS: usize = super::Peers::TOKENS_END;
 
-    /// Listens for clients.
+    /// Listens for clients, which must speak TLS if there is something for it.
     ///
     /// # Errors
     ///
     /// The address cannot be listened to.
-    pub fn new(registry: &Registry, mut listener: TcpListener, limits: Limits) -> io::Result<Self> {
+    pub fn new(
+        registry: &Registry,
+        mut listener: TcpListener,
+        limits: Limits,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
         registry.register(&mut listener, Number(Self::TOKENS), Interest::READABLE)?;
         Ok(Self {
             listener,
             limits,
+            tls,
             connections: BTreeMap::new(),
             next: 1,
             active: BTreeSet::new(),
@@ -79,6 +101,8 @@ impl Clients {
             scratch: vec![0; PIECE],
             accepted: 0,
             rejected: 0,
+            handshaking: BTreeSet::new(),
+            refused: Refused::default(),
         })
     }
 
@@ -95,6 +119,16 @@ impl Clients {
     /// Returns how many connections were accepted, and how many were rejected because there were too many.
     pub fn counts(&self) -> (u64, u64) {
         (self.accepted, self.rejected)
+    }
+
+    /// Returns how many connections were refused because of TLS.
+    pub fn refused(&self) -> u64 {
+        self.refused.count()
+    }
+
+    /// Returns who was refused since the last call, and why. Nobody is named twice for one reason.
+    pub fn take_refused(&mut self) -> Vec<(SocketAddr, Refusal)> {
+        self.refused.take()
     }
 
     /// Handles an event of a client's connection, or of the listener.
@@ -131,10 +165,13 @@ impl Clients {
             };
             if self.connections.len() >= self.limits.clients {
                 self.rejected += 1;
-                // Best effort: whoever does not get it sees a closed connection.
-                let _ = stream.write(b"-ERR max number of clients reached\r\n");
+                if self.tls.is_none() {
+                    // Best effort: whoever does not get it sees a closed connection.
+                    let _ = stream.write(b"-ERR max number of clients reached\r\n");
+                }
                 continue;
             }
+            self.keep_handshakes_few();
             // Without it, a reply could wait for the acknowledgement of the one before.
             let _ = stream.set_nodelay(true);
             let number = self.next;
@@ -142,12 +179,40 @@ impl Clients {
             let event = usize::try_from(number).unwrap_or(usize::MAX);
             let token = Number(Self::TOKENS.saturating_add(event));
             let interests = Interest::READABLE | Interest::WRITABLE;
-            if registry.register(&mut stream, token, interests).is_ok() {
+            if registry.register(&mut stream, token, interests).is_ok()
+                && let Ok(stream) = Stream::accepted(stream, self.tls.as_ref())
+            {
                 self.accepted += 1;
+                if stream.is_handshaking() {
+                    self.handshaking.insert(number);
+                }
                 let connection = Connection::new(stream, Session::new(number), now);
                 self.connections.insert(number, connection);
                 self.active.insert(number);
             }
+        }
+    }
+
+    /// Makes room for a handshake. Whoever connects and says nothing takes at most half of the connections, and the oldest
+    /// such one goes first.
+    fn keep_handshakes_few(&mut self) {
+        while self.handshaking.len() > self.limits.clients / 2
+            && let Some(oldest) = self.handshaking.pop_first()
+        {
+            self.refuse(oldest, Refusal::Silent);
+        }
+    }
+
+    /// Disconnects a client that does not get through TLS.
+    fn refuse(&mut self, number: u64, refusal: Refusal) {
+        let Some(mut connection) = self.connections.remove(&number) else {
+            return;
+        };
+        if refusal == Refusal::NoTls {
+            connection.stream.say_in_plain_text(NEEDS_TLS);
+        }
+        if let Ok(address) = connection.stream.peer_addr() {
+            self.refused.add(address, refusal);
         }
     }
 
@@ -162,17 +227,34 @@ impl Clients {
     /// Reads, takes commands and writes replies, on all connections with something to do.
     pub fn advance(&mut self, now: Instant, surroundings: &mut impl Surroundings) {
         let mut again = BTreeSet::new();
+        let mut handshakes = 0;
         for number in core::mem::take(&mut self.active) {
             let Some(connection) = self.connections.get_mut(&number) else {
                 continue;
             };
-            match connection.advance(now, &mut self.scratch, surroundings) {
+            let is_handshaking = connection.stream.is_handshaking();
+            if is_handshaking {
+                handshakes += 1;
+                if handshakes > HANDSHAKES_A_TURN {
+                    again.insert(number);
+                    continue;
+                }
+            }
+            let progress = connection.advance(now, &mut self.scratch, surroundings);
+            if is_handshaking && !connection.stream.is_handshaking() {
+                self.handshaking.remove(&number);
+            }
+            match progress {
                 Progress::Waits => {}
                 Progress::HasMore => {
                     again.insert(number);
                 }
-                Progress::Closed => {
-                    self.connections.remove(&number);
+                Progress::Closed(refusal) => {
+                    self.handshaking.remove(&number);
+                    match refusal {
+                        Some(refusal) => self.refuse(number, refusal),
+                        None => drop(self.connections.remove(&number)),
+                    }
                 }
             }
         }
@@ -184,8 +266,15 @@ impl Clients {
         !self.active.is_empty()
     }
 
-    /// Disconnects clients that do not read what they are sent.
+    /// Disconnects clients that do not read what they are sent, or do not finish their handshake.
     pub fn drop_stuck(&mut self, now: Instant) {
+        while let Some(oldest) = self.handshaking.first().copied()
+            && let Some(connection) = self.connections.get(&oldest)
+            && now.since(connection.progress) >= HANDSHAKE_MAX
+        {
+            self.handshaking.remove(&oldest);
+            self.refuse(oldest, Refusal::Silent);
+        }
         self.connections.retain(|_, connection| {
             connection.output.is_empty() || now.since(connection.progress) < UNREAD_MAX
         });
@@ -193,18 +282,18 @@ impl Clients {
 }
 
 /// What a connection has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Progress {
     /// It waits for its client or for an answer.
     Waits,
     /// It has more to read.
     HasMore,
-    /// It is over.
-    Closed,
+    /// It is over, perhaps because the client was refused.
+    Closed(Option<Refusal>),
 }
 
 impl Connection {
-    fn new(stream: TcpStream, session: Session, now: Instant) -> Self {
+    fn new(stream: Stream, session: Session, now: Instant) -> Self {
         Self {
             stream,
             session,
@@ -226,17 +315,19 @@ impl Connection {
     ) -> Progress {
         // What is there already is taken first, so that no more is read than a client may leave waiting.
         self.take(surroundings);
-        if self.can_read() && self.read(scratch).is_err() {
-            return Progress::Closed;
+        if self.can_read()
+            && let Err(error) = self.read(scratch)
+        {
+            return Progress::Closed(Refusal::of_io(&error));
         }
         self.take(surroundings);
         let was_full = self.is_full();
-        if self.write(now).is_err() {
-            return Progress::Closed;
+        if let Err(error) = self.write(now) {
+            return Progress::Closed(Refusal::of_io(&error));
         }
         let is_done = self.output.is_empty() && !self.session.is_waiting();
         if is_done && (self.session.is_over() || self.is_half_closed) {
-            return Progress::Closed;
+            return Progress::Closed(None);
         }
         // Commands that have waited for room have no event of their own.
         let has_room = was_full && !self.is_full();
@@ -278,9 +369,8 @@ impl Connection {
             Ok(count) => {
                 let read = scratch.get(..count).unwrap_or_default();
                 self.input.extend_from_slice(read);
-                // A short read has emptied the socket; the next event says that there is more. What was said before the client
-                // has closed its side has come with the same event as the end.
-                self.is_readable = count == scratch.len() || self.is_ending;
+                // What was said before the client has closed its side has come with the same event as the end.
+                self.is_readable = self.stream.has_more() || self.is_ending;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_readable = false,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -291,7 +381,9 @@ impl Connection {
 
     fn write(&mut self, now: Instant) -> io::Result<()> {
         if self.output.is_empty() {
-            self.progress = now;
+            if !self.stream.is_handshaking() {
+                self.progress = now;
+            }
             return Ok(());
         }
         while let Some(rest) = self.output.get(self.sent..)
@@ -307,6 +399,10 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+        match self.stream.flush() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            flushed => flushed?,
         }
         self.output.clear();
         self.sent = 0;
@@ -380,7 +476,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let limits = Limits { clients: 10 };
-        let mut clients = Clients::new(poll.registry(), listener, limits).unwrap();
+        let mut clients = Clients::new(poll.registry(), listener, limits, None).unwrap();
         let mut client = Client::connect(address).unwrap();
         client.write_all(b"PING\r\n").unwrap();
         let mut pong = [0; 7];

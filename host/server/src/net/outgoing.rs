@@ -1,10 +1,15 @@
 //! A connection that this node has dialled, over which it sends to another one.
 
 use super::buffer::FrameBuffer;
+use super::stream::Stream;
+use crate::tls::Refusal;
 use core::net::SocketAddr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
 use synod::{Duration, Instant};
 
 /// The delay before a node is dialled again that could not be reached, at first.
@@ -14,6 +19,8 @@ const REDIAL_MAX: Duration = Duration::from_millis(500);
 /// A connection on which nothing could be sent for so long, although something waits, is given up. A new one does not
 /// inherit the long pauses that the transport makes after losses.
 const STUCK_AFTER: Duration = Duration::from_secs(1);
+/// A handshake of TLS that is not finished after so long is given up. It waits for the processor of the other side.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 /// A connection that was open for so long is one that the other side wants. One that it closes at once, such as a node of
 /// another cluster, is dialled as seldom as one that cannot be reached.
 const LASTS: Duration = Duration::from_secs(1);
@@ -23,6 +30,8 @@ const LASTS: Duration = Duration::from_secs(1);
 pub(super) struct Outgoing {
     pub(super) address: SocketAddr,
     token: Token,
+    /// What the other side must prove; `None` without TLS.
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     state: State,
     delay: Duration,
     buffer: FrameBuffer,
@@ -31,6 +40,9 @@ pub(super) struct Outgoing {
     /// When the connection was opened, and whether the one before has lasted or there was none.
     opened: Instant,
     has_lasted: bool,
+    /// Why the last connection was given up, if it was for TLS, and whether that was told.
+    refusal: Option<Refusal>,
+    is_refusal_new: bool,
 }
 
 /// The connection, if there is one.
@@ -40,22 +52,37 @@ enum State {
     Waiting(Instant),
     /// It is being dialled, since that time.
     Dialling(TcpStream),
+    /// Both sides prove who they are.
+    Handshaking(Stream),
     /// Frames can be sent.
-    Open(TcpStream),
+    Open(Stream),
 }
 
 impl Outgoing {
-    pub(super) fn new(address: SocketAddr, token: Token) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        token: Token,
+        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    ) -> Self {
         Self {
             address,
             token,
+            tls,
             state: State::Waiting(Instant::ZERO),
             delay: REDIAL_MIN,
             buffer: FrameBuffer::default(),
             progress: Instant::ZERO,
             opened: Instant::ZERO,
             has_lasted: true,
+            refusal: None,
+            is_refusal_new: false,
         }
+    }
+
+    /// Returns why the node could not be spoken with, if that is another reason than the one before.
+    pub(super) fn take_refusal(&mut self) -> Option<Refusal> {
+        let is_new = core::mem::take(&mut self.is_refusal_new);
+        self.refusal.clone().filter(|_| is_new)
     }
 
     /// True if frames can be sent.
@@ -73,7 +100,10 @@ impl Outgoing {
         match &self.state {
             State::Waiting(at) => Some(*at),
             State::Dialling(_) => Some(self.progress + STUCK_AFTER),
-            State::Open(_) if self.buffer.waiting() > 0 => Some(self.progress + STUCK_AFTER),
+            State::Handshaking(_) => Some(self.progress + HANDSHAKE_MAX),
+            State::Open(stream) if self.buffer.waiting() > 0 || !stream.is_flushed() => {
+                Some(self.progress + STUCK_AFTER)
+            }
             State::Open(_) => None,
         }
     }
@@ -85,8 +115,18 @@ impl Outgoing {
         }
         match &self.state {
             State::Waiting(_) => self.dial(now, registry),
+            State::Handshaking(_) => self.refuse(now, Some(Refusal::Silent)),
             State::Dialling(_) | State::Open(_) => self.close(now),
         }
+    }
+
+    /// Closes the connection, perhaps because of TLS.
+    fn refuse(&mut self, now: Instant, refusal: Option<Refusal>) {
+        if refusal.is_some() && refusal != self.refusal {
+            self.refusal = refusal;
+            self.is_refusal_new = true;
+        }
+        self.close(now);
     }
 
     fn dial(&mut self, now: Instant, registry: &Registry) {
@@ -118,38 +158,61 @@ impl Outgoing {
     /// The connection has an event. Returns true if it has just been opened, and the one before has not been closed at
     /// once.
     pub(super) fn on_event(&mut self, now: Instant, hello: &[u8]) -> bool {
-        if let State::Dialling(stream) = &self.state {
-            match is_connected(stream) {
-                Ok(true) => {}
-                Ok(false) => return false,
-                Err(_) => {
-                    self.close(now);
-                    return false;
-                }
-            }
-            // Without it, an answer could wait for the acknowledgement of the frame before. Where it cannot be set, frames
-            // are slower.
-            let _ = stream.set_nodelay(true);
-            give_up_early(stream);
-            let State::Dialling(stream) = core::mem::replace(&mut self.state, State::Waiting(now))
-            else {
-                return false;
-            };
-            self.state = State::Open(stream);
-            self.opened = now;
-            self.buffer.clear();
-            self.buffer.push(hello);
-            self.flush(now);
-            return self.has_lasted;
+        let result = match &mut self.state {
+            State::Waiting(_) => Ok(false),
+            State::Dialling(stream) => match is_connected(stream) {
+                Ok(true) => self
+                    .connected(now)
+                    .and_then(|()| self.handshake(now, hello)),
+                other => other,
+            },
+            State::Handshaking(_) => self.handshake(now, hello),
+            State::Open(stream) => is_alive(stream).map(|()| {
+                self.flush(now);
+                false
+            }),
+        };
+        result.unwrap_or_else(|error| {
+            self.refuse(now, Refusal::of_io(&error));
+            false
+        })
+    }
+
+    /// The connection was dialled: it begins with a handshake, which without TLS is empty.
+    fn connected(&mut self, now: Instant) -> io::Result<()> {
+        let State::Dialling(stream) = core::mem::replace(&mut self.state, State::Waiting(now))
+        else {
+            return Ok(());
+        };
+        // Without it, an answer could wait for the acknowledgement of the frame before. Where it cannot be set, frames
+        // are slower.
+        let _ = stream.set_nodelay(true);
+        give_up_early(&stream);
+        let tls = self.tls.as_ref();
+        let tls = tls.map(|(config, name)| (config, name.clone()));
+        self.state = State::Handshaking(Stream::dialled(stream, tls)?);
+        self.progress = now;
+        Ok(())
+    }
+
+    /// Goes on with the handshake. Returns true as [`Outgoing::on_event`] does.
+    fn handshake(&mut self, now: Instant, hello: &[u8]) -> io::Result<bool> {
+        let State::Handshaking(stream) = &mut self.state else {
+            return Ok(false);
+        };
+        if !stream.handshake()? {
+            return Ok(false);
         }
-        if let State::Open(stream) = &mut self.state
-            && !is_alive(stream)
+        if let State::Handshaking(stream) = core::mem::replace(&mut self.state, State::Waiting(now))
         {
-            self.close(now);
-        } else {
-            self.flush(now);
+            self.state = State::Open(stream);
         }
-        false
+        self.opened = now;
+        self.progress = now;
+        self.buffer.clear();
+        self.buffer.push(hello);
+        self.flush(now);
+        Ok(self.has_lasted)
     }
 
     /// Adds a frame. Where there is no connection it is lost.
@@ -170,7 +233,7 @@ impl Outgoing {
         match self.buffer.send(stream) {
             Ok(0) => {}
             Ok(_) => self.progress = now,
-            Err(_) => self.close(now),
+            Err(error) => self.refuse(now, Refusal::of_io(&error)),
         }
     }
 }
@@ -200,15 +263,16 @@ fn is_connected(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-/// Reads what the other side says, which is nothing. False if it has closed the connection.
-fn is_alive(stream: &mut TcpStream) -> bool {
+/// Reads what the other side says, which is nothing. An error if it has closed the connection.
+fn is_alive(stream: &mut Stream) -> io::Result<()> {
     let mut ignored = [0; 64];
     loop {
         match stream.read(&mut ignored) {
-            Ok(0) => return false,
+            Ok(0) => return Err(ErrorKind::ConnectionAborted.into()),
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -225,7 +289,7 @@ mod tests {
         let mut poll = Poll::new().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut events = Events::with_capacity(4);
-        let mut peer = Outgoing::new(listener.local_addr().unwrap(), Token(1));
+        let mut peer = Outgoing::new(listener.local_addr().unwrap(), Token(1), None);
         peer.advance(Instant::ZERO, poll.registry());
         while !peer.is_open() {
             poll.poll(&mut events, None).unwrap();
@@ -234,7 +298,7 @@ mod tests {
         let State::Open(stream) = &peer.state else {
             panic!("it was open");
         };
-        let timeout = rustix::net::sockopt::tcp_user_timeout(stream).unwrap();
+        let timeout = rustix::net::sockopt::tcp_user_timeout(stream.socket()).unwrap();
         assert_eq!(timeout, 1_000);
     }
 
@@ -243,7 +307,7 @@ mod tests {
         let mut poll = Poll::new().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut events = Events::with_capacity(4);
-        let mut peer = Outgoing::new(listener.local_addr().unwrap(), Token(1));
+        let mut peer = Outgoing::new(listener.local_addr().unwrap(), Token(1), None);
         let mut reached = 0;
         let mut now = Instant::ZERO;
         for _ in 0..10 {

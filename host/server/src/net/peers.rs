@@ -3,14 +3,18 @@
 use super::hello::Hello;
 use super::incoming::{Incoming, Progress};
 use super::outgoing::Outgoing;
+use super::refused::Refused;
+use super::stream::Stream;
 use crate::service::Link;
+use crate::tls::{Identity, Refusal};
 use core::net::SocketAddr;
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io;
-use synod::{Instant, NodeId};
+use std::sync::Arc;
+use synod::{Duration, Instant, NodeId};
 
 /// The token of the listener for nodes.
 const LISTENER: usize = 0;
@@ -20,6 +24,10 @@ const OUTGOING: usize = 64;
 const INCOMING: usize = 128;
 /// The most connections from nodes: several of each node while it dials again, and some of strangers.
 const INCOMING_MAX: usize = 256;
+/// Whoever has not said who they are for so long is no node.
+const SILENT_MAX: Duration = Duration::from_secs(10);
+/// How many handshakes go on in one turn. Each takes the processor for a part of a millisecond.
+const HANDSHAKES_A_TURN: usize = 16;
 
 /// What was heard from others, for the log of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +40,10 @@ pub enum Heard {
     SameNumber(SocketAddr),
     /// Two processes take turns to dial under one number.
     TwoProcesses(NodeId, SocketAddr),
+    /// Whoever has dialled from there does not get through TLS.
+    Refused(SocketAddr, Refusal),
+    /// A node that was dialled there does not get through TLS.
+    RefusedNode(NodeId, SocketAddr, Refusal),
 }
 
 /// The connections between this node and the others.
@@ -39,6 +51,7 @@ pub enum Heard {
 pub struct Peers {
     listener: TcpListener,
     me: Hello,
+    tls: Option<Identity>,
     /// The encoded `me`.
     hello: Vec<u8>,
     outgoing: BTreeMap<NodeId, Outgoing>,
@@ -56,13 +69,14 @@ pub struct Peers {
     scratch: Vec<u8>,
     heard: Vec<Heard>,
     strangers: u64,
+    refused: Refused,
 }
 
 impl Peers {
     /// Tokens from here on are not used.
     pub const TOKENS_END: usize = INCOMING + (1 << 20);
 
-    /// Listens for other nodes, and dials those with a known address.
+    /// Listens for other nodes, and dials those with a known address; in TLS if there is something for it.
     ///
     /// # Errors
     ///
@@ -72,11 +86,13 @@ impl Peers {
         mut listener: TcpListener,
         me: Hello,
         others: impl IntoIterator<Item = (NodeId, SocketAddr)>,
+        tls: Option<Identity>,
     ) -> io::Result<Self> {
         registry.register(&mut listener, Token(LISTENER), Interest::READABLE)?;
         let mut peers = Self {
             listener,
             me,
+            tls,
             hello: me.encode(),
             outgoing: BTreeMap::new(),
             incoming: BTreeMap::new(),
@@ -88,6 +104,7 @@ impl Peers {
             scratch: Vec::new(),
             heard: Vec::new(),
             strangers: 0,
+            refused: Refused::default(),
         };
         for (node, address) in others {
             peers.learn(node, address);
@@ -103,7 +120,10 @@ impl Peers {
             .is_some_and(|known| known.address == address);
         if node != self.me.node && !is_known {
             let token = Token(OUTGOING + usize::from(node.0));
-            self.outgoing.insert(node, Outgoing::new(address, token));
+            let tls = self.tls.as_ref();
+            let tls = tls.map(|tls| (Arc::clone(&tls.dials), tls.name_of(node)));
+            self.outgoing
+                .insert(node, Outgoing::new(address, token, tls));
         }
     }
 
@@ -123,15 +143,27 @@ impl Peers {
         self.strangers
     }
 
+    /// Returns how many connections that others have dialled were refused because of TLS.
+    pub fn refused(&self) -> u64 {
+        self.refused.count()
+    }
+
     /// Returns what was heard since the last call.
     pub fn take_heard(&mut self) -> Vec<Heard> {
+        let refused = self.refused.take().into_iter();
+        let refused = refused.map(|(from, refusal)| Heard::Refused(from, refusal));
+        self.heard.extend(refused);
         core::mem::take(&mut self.heard)
     }
 
     /// Returns when [`Peers::advance`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = self.outgoing.values();
-        deadlines.filter_map(Outgoing::next_deadline).min()
+        let deadlines = self.outgoing.values().filter_map(Outgoing::next_deadline);
+        let silent = self.incoming.values();
+        let silent = silent.filter(|incoming| incoming.hello.is_none());
+        deadlines
+            .chain(silent.map(|incoming| incoming.since + SILENT_MAX))
+            .min()
     }
 
     /// Dials the nodes for which it is time, and accepts what the system had no room for before.
@@ -140,8 +172,21 @@ impl Peers {
         if self.must_accept {
             self.accept(registry);
         }
-        for peer in self.outgoing.values_mut() {
+        for (node, peer) in &mut self.outgoing {
             peer.advance(now, registry);
+            let refusal = peer.take_refusal();
+            let told = refusal.map(|refusal| Heard::RefusedNode(*node, peer.address, refusal));
+            self.heard.extend(told);
+        }
+        let is_late = |incoming: &Incoming| {
+            incoming.hello.is_none() && now.since(incoming.since) >= SILENT_MAX
+        };
+        let late = self
+            .incoming
+            .iter()
+            .filter(|(_, incoming)| is_late(incoming));
+        for token in late.map(|(token, _)| *token).collect::<Vec<_>>() {
+            self.close(token, None, None);
         }
     }
 
@@ -187,15 +232,22 @@ impl Peers {
             let silent = |incoming: &Incoming| incoming.hello.is_none();
             let silent = self.incoming.iter().find(|(_, incoming)| silent(incoming));
             if let Some(token) = silent.map(|(token, _)| *token) {
-                self.close(token, None);
+                self.close(token, None, None);
             }
         }
         let token = self.free_token();
+        // What a handshake has to say may have to wait until it can be written.
+        let interests = match self.tls {
+            Some(_) => Interest::READABLE | Interest::WRITABLE,
+            None => Interest::READABLE,
+        };
+        let tls = self.tls.as_ref().map(|tls| &tls.nodes);
         if registry
-            .register(&mut stream, Token(token), Interest::READABLE)
+            .register(&mut stream, Token(token), interests)
             .is_ok()
+            && let Ok(stream) = Stream::accepted(stream, tls)
         {
-            self.incoming.insert(token, Incoming::new(stream));
+            self.incoming.insert(token, Incoming::new(stream, self.now));
         }
     }
 
@@ -219,32 +271,13 @@ impl Peers {
             .filter(|(_, incoming)| incoming.is_readable)
             .map(|(token, _)| *token)
             .collect();
+        let mut handshakes = 0;
         for token in readable {
-            let mut goes_on = true;
-            while goes_on && let Some(incoming) = self.incoming.get_mut(&token) {
-                let was_known = incoming.hello.is_some();
-                let me = self.me;
-                let mut same_number = None;
-                let greet = |hello: &Hello| {
-                    let is_ours = hello.cluster == me.cluster;
-                    same_number = (is_ours && hello.node == me.node).then_some(hello.address);
-                    is_ours && hello.node != me.node
-                };
-                let progress = incoming.read(&mut self.scratch, greet, |frame| {
-                    goes_on &= take(frame);
-                });
-                let greeted = incoming.hello.filter(|_| !was_known);
-                match progress {
-                    Progress::Dry => goes_on = false,
-                    Progress::More => {}
-                    Progress::Closed => {
-                        self.close(token, same_number);
-                        goes_on = false;
-                    }
-                }
-                if let Some(hello) = greeted {
-                    self.greeted(token, hello);
-                }
+            let handshaking = self.incoming.get(&token);
+            let handshaking = handshaking.filter(|incoming| incoming.stream.is_handshaking());
+            handshakes += usize::from(handshaking.is_some());
+            if handshaking.is_none() || handshakes <= HANDSHAKES_A_TURN {
+                self.read_one(token, &mut take);
             }
             let is_readable = self
                 .incoming
@@ -253,6 +286,45 @@ impl Peers {
             has_more |= is_readable;
         }
         has_more
+    }
+
+    /// Reads frames from a connection, as long as `take` returns true.
+    fn read_one(&mut self, token: usize, mut take: impl FnMut(&[u8]) -> bool) {
+        let mut goes_on = true;
+        while goes_on && let Some(incoming) = self.incoming.get_mut(&token) {
+            let was_known = incoming.hello.is_some();
+            let (me, tls) = (self.me, self.tls.as_ref());
+            let mut same_number = None;
+            let greet = |stream: &Stream, hello: &Hello| {
+                let refusal = tls.and_then(|tls| stream.refusal_as(&tls.name_of(hello.node)));
+                if refusal.is_some() {
+                    return Err(refusal);
+                }
+                if hello.cluster != me.cluster {
+                    return Err(None);
+                }
+                if hello.node == me.node {
+                    same_number = Some(hello.address);
+                    return Err(None);
+                }
+                Ok(())
+            };
+            let progress = incoming.read(&mut self.scratch, greet, |frame| {
+                goes_on &= take(frame);
+            });
+            let greeted = incoming.hello.filter(|_| !was_known);
+            match progress {
+                Progress::Dry => goes_on = false,
+                Progress::More => {}
+                Progress::Closed(refusal) => {
+                    self.close(token, same_number, refusal);
+                    goes_on = false;
+                }
+            }
+            if let Some(hello) = greeted {
+                self.greeted(token, hello);
+            }
+        }
     }
 
     /// A node has said who it is. An earlier connection of it is closed: it has dialled again.
@@ -272,16 +344,20 @@ impl Peers {
 
     /// Closes a connection. Whoever has not said that it is another node of this cluster is a stranger, or has the number
     /// of this one.
-    fn close(&mut self, token: usize, same_number: Option<SocketAddr>) {
+    fn close(&mut self, token: usize, same_number: Option<SocketAddr>, refusal: Option<Refusal>) {
         let closed = self.incoming.remove(&token);
         let Some(stranger) = closed.filter(|closed| closed.hello.is_none()) else {
             return;
         };
         self.strangers += 1;
-        if let Some(address) = same_number {
-            self.heard.push(Heard::SameNumber(address));
-        } else if let Ok(from) = stranger.stream.peer_addr() {
-            self.heard.push(Heard::Stranger(from));
+        let is_silent = stranger.stream.is_handshaking().then_some(Refusal::Silent);
+        match (same_number, stranger.stream.peer_addr()) {
+            (Some(address), _) => self.heard.push(Heard::SameNumber(address)),
+            (None, Ok(from)) => match refusal.or(is_silent) {
+                Some(refusal) => self.refused.add(from, refusal),
+                None => self.heard.push(Heard::Stranger(from)),
+            },
+            (None, Err(_)) => {}
         }
     }
 }
@@ -351,7 +427,7 @@ mod tests {
         let mut poll = Poll::new().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let mut peers = Peers::new(poll.registry(), listener, hello(0, 1), []).unwrap();
+        let mut peers = Peers::new(poll.registry(), listener, hello(0, 1), [], None).unwrap();
         let mut dialled = std::net::TcpStream::connect(address).unwrap();
         let bytes = first.encode();
         let len = u16::try_from(bytes.len()).unwrap().to_le_bytes();

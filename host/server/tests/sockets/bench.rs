@@ -22,6 +22,7 @@ fn plan(addresses: Vec<SocketAddr>, operation: Operation, requests: u64) -> Plan
         keys: 3,
         value_bytes: 16,
         timeout: Duration::from_mins(1),
+        trust: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Servers on threads, and a client that waits for its replies.
 
+use super::tls;
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use core::time::Duration as Wait;
 use std::collections::BTreeMap;
@@ -9,13 +10,15 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use synod::{Duration, Instant, NodeId, Record, Tracer};
 use synod_server::capacity::PAGE;
-use synod_server::cluster_file::{Addresses, ClusterFile};
+use synod_server::cluster_file::{Addresses, ClusterFile, TlsPaths};
 use synod_server::keyspace::Keyspace;
 use synod_server::resp::response::{self, Response};
+use synod_server::tls::Files;
+use synod_server::tls::authority::{Authority, usual_end};
 use synod_server::{Notices, Options, STACK, Server, ServerError, Start};
 
 /// Longer than a server ever keeps a client waiting: whoever waits for so long has found a mistake.
@@ -24,15 +27,18 @@ const PATIENCE: Wait = Wait::from_mins(1);
 /// Tells the directories and the random numbers of the clusters of one process from each other.
 static CLUSTERS: AtomicU64 = AtomicU64::new(1);
 
-/// A log that nobody reads.
-struct Quiet;
+/// What the nodes of a cluster have said to their operator.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<String>>>);
 
-impl Tracer<Keyspace, PAGE> for Quiet {
+impl Tracer<Keyspace, PAGE> for Said {
     fn record(&mut self, _record: &Record<'_, Keyspace, PAGE>) {}
 }
 
-impl Notices for Quiet {
-    fn notice(&mut self, _at: Instant, _node: NodeId, _text: &dyn fmt::Display) {}
+impl Notices for Said {
+    fn notice(&mut self, _at: Instant, node: NodeId, text: &dyn fmt::Display) {
+        self.0.lock().unwrap().push(format!("{node} {text}"));
+    }
 }
 
 struct Running {
@@ -57,6 +63,8 @@ pub(crate) struct Cluster {
     file: ClusterFile,
     change: fn(&mut Options),
     starts: u64,
+    said: Said,
+    has_tls: bool,
     running: BTreeMap<u16, Running>,
 }
 
@@ -67,6 +75,15 @@ impl Cluster {
 
     /// Starts a cluster whose options are changed.
     pub(crate) fn start_with(nodes: u16, change: fn(&mut Options)) -> Self {
+        Self::start_any(nodes, false, change)
+    }
+
+    /// Starts a cluster whose connections are all in TLS.
+    pub(crate) fn start_in_tls(nodes: u16, change: fn(&mut Options)) -> Self {
+        Self::start_any(nodes, true, change)
+    }
+
+    fn start_any(nodes: u16, has_tls: bool, change: fn(&mut Options)) -> Self {
         let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("synod-sockets-{}-{number}", std::process::id());
         // All are kept until all are known, so that no port is given out twice.
@@ -82,8 +99,13 @@ impl Cluster {
             file,
             change,
             starts: number << 8,
+            said: Said::default(),
+            has_tls,
             running: BTreeMap::new(),
         };
+        if has_tls {
+            cluster.make_certificates();
+        }
         for node in 0..nodes {
             cluster.run(node, Start::New);
         }
@@ -101,6 +123,7 @@ impl Cluster {
             clients_max: 10_000,
             password: None,
             record: None,
+            tls: self.has_tls.then(|| self.tls_files(node)),
             log_capacity: 4 << 20,
             random: (6, self.starts << 48),
         };
@@ -114,10 +137,11 @@ impl Cluster {
         options.start = start;
         let stop = Arc::new(AtomicBool::new(false));
         let stops = Arc::clone(&stop);
+        let mut said = self.said.clone();
         let thread = thread::Builder::new().stack_size(STACK);
         let thread = thread.spawn(move || {
             let mut server = Server::bind(&options).expect("the node starts");
-            server.run(&mut Quiet, &stops).expect("the node runs");
+            server.run(&mut said, &stops).expect("the node runs");
         });
         let thread = thread.unwrap();
         self.running.insert(node, Running { stop, thread });
@@ -154,9 +178,54 @@ impl Cluster {
             }
         };
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client {
-            stream,
-            bytes: Vec::new(),
+        if self.has_tls {
+            let config = tls::trusting(&self.tls_files(node).ca);
+            return Client::new(tls::wrap(config, stream));
+        }
+        Client::new(stream)
+    }
+
+    /// Waits until a node has said something to its operator that contains this.
+    pub(crate) fn wait_until_said(&self, text: &str) {
+        loop {
+            if self.count_said(text) > 0 {
+                return;
+            }
+            let ended = self.running.values().any(|node| node.thread.is_finished());
+            assert!(!ended, "a node has ended");
+            thread::yield_now();
+        }
+    }
+
+    /// Returns how many lines for the operator contain this.
+    pub(crate) fn count_said(&self, text: &str) -> usize {
+        let said = self.said.0.lock().unwrap();
+        said.iter().filter(|line| line.contains(text)).count()
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.file.cluster
+    }
+
+    /// Returns the files of a node for TLS.
+    pub(crate) fn tls_files(&self, node: u16) -> Files {
+        let paths = TlsPaths::within("cluster-tls");
+        paths.files(&self.directory.join("cluster.toml"), NodeId(node))
+    }
+
+    /// Makes the certificates of all nodes, and keeps the key of the authority beside them.
+    fn make_certificates(&self) {
+        let files = self.tls_files(0);
+        fs::create_dir_all(files.ca.parent().unwrap()).unwrap();
+        let (authority, pair) = Authority::create(self.number(), usual_end()).unwrap();
+        fs::write(&files.ca, pair.certificate).unwrap();
+        fs::write(files.ca.with_extension("key"), pair.key).unwrap();
+        for node in self.file.nodes.keys() {
+            let files = self.tls_files(node.0);
+            let addresses = [IpAddr::from([127, 0, 0, 1])];
+            let pair = authority.certify(*node, &addresses, &[]).unwrap();
+            fs::write(&files.certificate, pair.certificate).unwrap();
+            fs::write(&files.key, pair.key).unwrap();
         }
     }
 
@@ -197,12 +266,24 @@ pub(crate) fn open_directory(options: Options) -> Result<(), ServerError> {
     thread.unwrap().join().unwrap()
 }
 
+/// What is said to a server, and what it says.
+pub(crate) trait Talk: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Talk for T {}
+
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Talk>,
     bytes: Vec<u8>,
 }
 
 impl Client {
+    pub(crate) fn new(stream: impl Talk + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
+            bytes: Vec::new(),
+        }
+    }
+
     pub(crate) fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).unwrap();
     }

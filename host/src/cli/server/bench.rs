@@ -38,6 +38,7 @@ Examples:
   synod bench --depth 16                             each client has 16 requests under way
   synod bench --against 127.0.0.1:6379               side by side with a redis-server
   synod bench --against etcd://127.0.0.1:2379        side by side with etcd
+  synod bench --tls-ca cluster-tls/ca.pem            nodes that speak TLS
   synod bench --format json | jq .p99_ns
 
 It writes the keys bench:v:... and bench:n:..., and leaves them there. Before it
@@ -128,6 +129,15 @@ pub(in crate::cli) struct BenchArgs {
     /// File whose first line is the password of the servers [default: none]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// File with the certificate of the authority of the first servers, which speak TLS [default: plain text]
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// The same of the servers to compare with [default: plain text]
+    #[arg(long, value_name = "FILE", requires = "against")]
+    against_tls_ca: Option<PathBuf>,
+    /// Name in the certificates of the servers [default: the address]
+    #[arg(long, value_name = "NAME")]
+    tls_name: Option<String>,
     /// Output format: a table for people, or JSON, one object a line
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: OutputFormat,
@@ -154,6 +164,15 @@ impl BenchArgs {
         if protocols.contains(&Protocol::Etcd) && operation == Operation::Incr {
             return Err(UsageError::conflict("--op incr", "etcd://"));
         }
+        let authorities = [
+            ("--tls-ca", &self.tls_ca),
+            ("--against-tls-ca", &self.against_tls_ca),
+        ];
+        for (protocol, (option, authority)) in protocols.into_iter().zip(authorities) {
+            if protocol == Protocol::Etcd && authority.is_some() {
+                return Err(UsageError::conflict(option, "etcd://"));
+            }
+        }
         let length = match (self.requests, self.time) {
             (Some(requests), _) => Length::Requests(requests),
             (None, Some(time)) => Length::Time(micros(time)),
@@ -165,6 +184,7 @@ impl BenchArgs {
         Ok(BenchCommand {
             plan: Plan {
                 addresses,
+                trust: None,
                 clients: self.clients.into(),
                 depth: self.depth.into(),
                 pace,
@@ -179,6 +199,9 @@ impl BenchArgs {
             protocols,
             rounds: self.rounds,
             password_file: self.password_file,
+            tls_ca: self.tls_ca,
+            against_tls_ca: self.against_tls_ca,
+            tls_name: self.tls_name,
             form: self.format,
         })
     }
@@ -245,12 +268,13 @@ mod tests {
         let command = bench(
             "--connect 10.0.0.1 --connect 10.0.0.2:7380 --against [::1]:6379 --rounds 3 --op mix --reads 90% --clients 8 \
              --depth 4 --rate 2_000 --requests 10_000 --warm-up 0 --keys 50 --value-bytes 7 --timeout 250ms \
-             --password-file secret --format json",
+             --password-file secret --tls-ca ca.pem --against-tls-ca other.pem --tls-name db --format json",
         );
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
         let expected = BenchCommand {
             plan: Plan {
                 addresses: vec![address("10.0.0.1:7379"), address("10.0.0.2:7380")],
+                trust: None,
                 clients: 8,
                 depth: 4,
                 pace: Pace::Open { per_second: 2_000 },
@@ -265,6 +289,9 @@ mod tests {
             protocols: [Protocol::Resp; 2],
             rounds: 3,
             password_file: Some("secret".into()),
+            tls_ca: Some("ca.pem".into()),
+            against_tls_ca: Some("other.pem".into()),
+            tls_name: Some("db".to_owned()),
             form: OutputFormat::Json,
         };
         assert_eq!(command, Ok(expected));
@@ -285,6 +312,8 @@ mod tests {
         assert!(refused("--connect etcd://127.0.0.1").contains("an address with its port"));
         let counters = refused("--op incr --against etcd://127.0.0.1:2379");
         assert_eq!(counters, "--op incr cannot be given with etcd://");
+        let encrypted = refused("--connect etcd://127.0.0.1:2379 --tls-ca ca.pem");
+        assert_eq!(encrypted, "--tls-ca cannot be given with etcd://");
         let mixed = refused("--connect etcd://127.0.0.1:2379 --connect 127.0.0.1");
         assert_eq!(
             mixed,

@@ -2,7 +2,9 @@
 
 use crate::cli::run::FormatArgs;
 use crate::commands::run::OutputFormat;
+use crate::commands::server::certify::CertifyCommand;
 use crate::commands::server::cluster::ClusterCommand;
+use crate::commands::server::door::DoorOptions;
 use crate::commands::server::init::InitCommand;
 use crate::commands::server::judge::JudgeCommand;
 use crate::commands::server::members::{MembersAction, MembersCommand};
@@ -19,12 +21,14 @@ use synod_server::Start;
 /// Examples in `synod node --help`.
 const NODE_AFTER: &str = "\
 Examples:
-  synod init cluster.toml --node 10.0.0.1 --node 10.0.0.2 --node 10.0.0.3
-  synod node --config cluster.toml --id 0 --data DIR --new    the first time
-  synod node --config cluster.toml --id 0 --data DIR          ever after
+  synod init cluster.toml --tls --node 10.0.0.1 --node 10.0.0.2 --node 10.0.0.3
+  synod node --config cluster.toml --id 0 --data DIR --password-file FILE --new
+                                                              the first time
+  synod node --config cluster.toml --id 0 --data DIR --password-file FILE
+                                                              ever after
   synod node --config cluster.toml --id 0 --data DIR --record node-0.record
                                                               and have all nodes judged: synod judge --help
-  redis-cli -h 10.0.0.1 -p 7379 set valve:3 open
+  redis-cli --tls --cacert cluster-tls/ca.pem --askpass -h 10.0.0.1 -p 7379 set valve:3 open
 
 Exit codes:
   0  stopped by Ctrl-C, SIGTERM or SIGHUP
@@ -38,12 +42,23 @@ Examples:
   redis-cli -p 7380 get valve:3
   redis-cli -p 7381 set lock:pump me NX PX 10000
   synod cluster --data DIR                 keeps what was decided, and goes on with it
+  synod cluster --tls                      all connections in TLS
   synod cluster --log-level info           every message of every node
   synod cluster --record RUN               and afterwards: synod judge RUN/node-*.record
 
 Exit codes:
   0  ended by Ctrl-C, SIGTERM or SIGHUP
   2  bad usage, or a node could not be started";
+
+/// Examples in `synod certify --help`.
+const CERTIFY_AFTER: &str = "\
+Examples:
+  synod certify cluster.toml 3                            node 3 was added to the file
+  synod certify cluster.toml 0 --name redis.example.com   once its old files were moved away
+
+Exit codes:
+  0  done
+  2  bad usage, or a file cannot be used, or is there already";
 
 /// Examples in `synod members --help`.
 const MEMBERS_AFTER: &str = "\
@@ -52,6 +67,7 @@ Examples:
   synod members add 3                once node 3 runs as a learner
   synod members replace 1 3          node 1 is lost; node 3 takes its place
   synod members remove 3 --wait 0s   at once or not at all
+  synod members list --connect 10.0.0.1 --tls-ca cluster-tls/ca.pem --password-file secret
 
 Exit codes:
   0  done
@@ -68,6 +84,26 @@ pub(in crate::cli) struct InitArgs {
     /// The port is that for clients [default: 7379]. Other nodes use the port 10,000 above it.
     #[arg(long = "node", value_name = "ADDRESS", required = true, value_parser = address)]
     nodes: Vec<SocketAddr>,
+    /// Make an authority and the certificates of the nodes in a folder beside the file, and have all connections in TLS
+    #[arg(long)]
+    tls: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(about = "Makes the certificate of a node, by the authority that 'synod init --tls' has made", after_help = CERTIFY_AFTER)]
+pub(in crate::cli) struct CertifyArgs {
+    /// File of the cluster, which names the node and its addresses
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Number of the node
+    #[arg(value_name = "NODE", value_parser = values::real_node)]
+    node: NodeId,
+    /// Name under which clients reach the node, beside its addresses; given once for each
+    #[arg(long = "name", value_name = "NAME")]
+    names: Vec<String>,
+    /// File with the key of the authority [default: ca.key beside ca.pem]
+    #[arg(long, value_name = "FILE")]
+    ca_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -93,7 +129,7 @@ pub(in crate::cli) struct ServeArgs {
     /// File whose first line is the password that clients must give [default: none]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Listen on addresses that other machines reach, without passwords and without encryption
+    /// Listen on addresses that other machines reach, although not both TLS and a password protect them
     #[arg(long)]
     insecure: bool,
 }
@@ -140,6 +176,9 @@ pub(in crate::cli) struct ClusterArgs {
     /// Directory of the storage of all nodes [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Make certificates, and have all connections in TLS
+    #[arg(long)]
+    tls: bool,
     /// How long a client waits for an answer before it is told that there is none
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "5s")]
     timeout: Duration,
@@ -192,6 +231,15 @@ pub(in crate::cli) struct ConnectArgs {
         default_value = "127.0.0.1:7379"
     )]
     connect: SocketAddr,
+    /// File with the certificate of the authority of a cluster that speaks TLS [default: plain text]
+    #[arg(long, global = true, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// Name in the certificate of the node [default: the address]
+    #[arg(long, global = true, value_name = "NAME", requires = "tls_ca")]
+    tls_name: Option<String>,
+    /// File whose first line is the password of clients [default: none]
+    #[arg(long, global = true, value_name = "FILE")]
+    password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -263,6 +311,18 @@ impl InitArgs {
         InitCommand {
             file: self.file,
             nodes: self.nodes,
+            tls: self.tls,
+        }
+    }
+}
+
+impl CertifyArgs {
+    pub(in crate::cli) fn command(self) -> CertifyCommand {
+        CertifyCommand {
+            file: self.file,
+            node: self.node,
+            names: self.names,
+            ca_key: self.ca_key,
         }
     }
 }
@@ -306,6 +366,7 @@ impl ClusterArgs {
             nodes: self.nodes,
             port: self.port,
             data: self.data,
+            tls: self.tls,
             patience: self.timeout,
             record: self.record,
             log: self.log.options(),
@@ -325,7 +386,18 @@ impl JudgeArgs {
 impl StatusArgs {
     pub(in crate::cli) fn command(&self) -> StatusCommand {
         StatusCommand {
-            address: self.connect.connect,
+            door: self.connect.options(),
+        }
+    }
+}
+
+impl ConnectArgs {
+    fn options(&self) -> DoorOptions {
+        DoorOptions {
+            address: self.connect,
+            tls_ca: self.tls_ca.clone(),
+            tls_name: self.tls_name.clone(),
+            password_file: self.password_file.clone(),
         }
     }
 }
@@ -333,7 +405,7 @@ impl StatusArgs {
 impl MembersArgs {
     pub(in crate::cli) fn command(&self) -> MembersCommand {
         MembersCommand {
-            address: self.connect.connect,
+            door: self.connect.options(),
             wait: self.wait,
             action: match self.action {
                 MembersActionArgs::List => MembersAction::List,

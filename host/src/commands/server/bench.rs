@@ -10,11 +10,12 @@ use core::fmt::{self, Write as _};
 use core::net::SocketAddr;
 use serde::Serialize;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use synod_server::bench::report::{Comparison, ComparisonTable, Summary, SummaryTable};
 use synod_server::bench::{
     BenchError, Etcd, Length, Operation, Pace, Plan, Progress, Resp, Watch, run as bench,
 };
+use synod_server::tls::Trust;
 
 /// What to measure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,12 @@ pub struct BenchCommand {
     pub rounds: u32,
     /// The file with the password of the servers.
     pub password_file: Option<PathBuf>,
+    /// The certificate of the authority of the servers; `None` for plain text.
+    pub tls_ca: Option<PathBuf>,
+    /// The same of the servers to compare with.
+    pub against_tls_ca: Option<PathBuf>,
+    /// The name in the certificates of the servers; `None` for their addresses.
+    pub tls_name: Option<String>,
     /// Format of the figures.
     pub form: OutputFormat,
 }
@@ -87,7 +94,10 @@ pub fn run(command: &BenchCommand) -> Exit {
 
 /// Measures servers once. Returns how many requests failed.
 fn measure(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
-    let plan = &command.plan;
+    let plan = &Plan {
+        trust: trust(command, command.tls_ca.as_deref())?,
+        ..command.plan.clone()
+    };
     let [protocol, _] = command.protocols;
     let servers = Servers::new(command, protocol)?;
     servers.fill(plan)?;
@@ -110,11 +120,16 @@ fn compare(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
         Servers::new(command, protocol)?,
         Servers::new(command, against)?,
     ];
-    let second = Plan {
-        addresses: command.against.clone(),
+    let first = Plan {
+        trust: trust(command, command.tls_ca.as_deref())?,
         ..command.plan.clone()
     };
-    let plans = [&command.plan, &second];
+    let second = Plan {
+        addresses: command.against.clone(),
+        trust: trust(command, command.against_tls_ca.as_deref())?,
+        ..command.plan.clone()
+    };
+    let plans = [&first, &second];
     for (servers, plan) in servers.iter().zip(plans) {
         servers.fill(plan)?;
     }
@@ -175,6 +190,14 @@ fn compare(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
         }
     }
     Ok(compared.failed)
+}
+
+/// Reads whom to trust.
+fn trust(command: &BenchCommand, ca: Option<&Path>) -> Result<Option<Trust>, Trouble> {
+    let name = command.tls_name.as_deref();
+    ca.map(|ca| Trust::load(ca, name))
+        .transpose()
+        .map_err(|error| Trouble::Unusable(error.to_string()))
 }
 
 /// How the servers of one side are reached.

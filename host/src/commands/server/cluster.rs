@@ -1,5 +1,6 @@
 //! `synod cluster`: real nodes on this machine, one process each, to try things with.
 
+use super::certify::{create, create_directory};
 use super::draw;
 use super::node::LogOptions;
 use crate::commands::run::{Colour, OutputFormat};
@@ -15,8 +16,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use synod_server::cluster_file::{Addresses, ClusterFile, PEERS_ABOVE};
+use synod::NodeId;
+use synod_server::cluster_file::{Addresses, ClusterFile, PEERS_ABOVE, TlsPaths};
 
+/// The folder for the files of TLS.
+const TLS: &str = "cluster-tls";
 /// How often the processes are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -29,6 +33,8 @@ pub struct ClusterCommand {
     pub port: u16,
     /// The directory of the storage of all nodes; `None` for one that is removed at the end.
     pub data: Option<PathBuf>,
+    /// Whether all connections are in TLS.
+    pub tls: bool,
     /// How long a client waits for an answer.
     pub patience: synod::Duration,
     /// The directory of the records of all nodes.
@@ -80,6 +86,12 @@ fn serve(command: &ClusterCommand, directory: &Path) -> io::Result<Exit> {
             addresses.clients
         ));
     }
+    if let Some(tls) = &cluster.tls {
+        let ca = tls.files(&file, NodeId(0)).ca;
+        let mut line = "redis-cli --tls --cacert".to_owned();
+        shell_quoting::push_operand(&mut line, ca.as_os_str());
+        print_error(&format_args!("{line} -p {} reaches it", command.port));
+    }
     let restart = |node| {
         let mut line = format!("{} node --config", shell_quoting::program());
         shell_quoting::push_operand(&mut line, file.as_os_str());
@@ -101,15 +113,6 @@ fn serve(command: &ClusterCommand, directory: &Path) -> io::Result<Exit> {
     Ok(exit)
 }
 
-/// Creates a directory that only its owner can read.
-fn create_directory(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
 /// Reads the file of the cluster, or writes a new one.
 fn cluster_file(command: &ClusterCommand, file: &Path) -> io::Result<ClusterFile> {
     if file.try_exists()? {
@@ -122,6 +125,10 @@ fn cluster_file(command: &ClusterCommand, file: &Path) -> io::Result<ClusterFile
                 command.nodes
             )));
         }
+        if command.tls && cluster.tls.is_none() {
+            let what = "the cluster in this directory was begun without --tls";
+            return Err(io::Error::other(what));
+        }
         return Ok(cluster);
     }
     let addresses = (0..command.nodes).map(|node| {
@@ -132,7 +139,12 @@ fn cluster_file(command: &ClusterCommand, file: &Path) -> io::Result<ClusterFile
             clients: at(clients),
         }
     });
-    let cluster = ClusterFile::new(draw(), addresses);
+    let mut cluster = ClusterFile::new(draw(), addresses);
+    if command.tls {
+        let paths = TlsPaths::within(TLS);
+        create(&cluster, &paths, file).map_err(io::Error::other)?;
+        cluster.tls = Some(paths);
+    }
     fs::write(file, cluster.to_text())?;
     Ok(cluster)
 }

@@ -1,16 +1,16 @@
 //! `synod members`: shows or changes the members of a real cluster.
 
+use super::door::DoorOptions;
 use crate::exit::{Exit, print_error};
-use core::net::SocketAddr;
 use std::io::{self, Write};
 use synod::{Duration, NodeId};
 use synod_server::admin;
 
 /// What to do with the members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembersCommand {
-    /// The address for clients of the node to ask.
-    pub address: SocketAddr,
+    /// How the node to ask is reached.
+    pub door: DoorOptions,
     /// How long to go on asking for a change that is refused for a reason that passes by itself.
     pub wait: Duration,
     /// The action.
@@ -49,7 +49,14 @@ pub fn run(command: &MembersCommand) -> Exit {
     let mut args = vec!["SYNOD.MEMBERS"];
     args.extend(words.iter().map(String::as_str));
     let wait = core::time::Duration::from_micros(command.wait.as_micros());
-    let answer = admin::change((command.address, wait), &args, |why| {
+    let door = match command.door.open() {
+        Ok(door) => door,
+        Err(error) => {
+            print_error(&error);
+            return Exit::Usage;
+        }
+    };
+    let answer = admin::change((&door, wait), &args, |why| {
         // Nobody is worse off without the note.
         let _ = writeln!(io::stderr(), "waiting: {why}");
     });
@@ -59,7 +66,7 @@ pub fn run(command: &MembersCommand) -> Exit {
             Err(error) => Exit::from_output(&error),
         },
         Err(error) => {
-            print_error(&format_args!("{}: {error}", command.address));
+            print_error(&format_args!("{}: {error}", door.address));
             Exit::Usage
         }
     }

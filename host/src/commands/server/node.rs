@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use synod::{Duration, Instant, NodeId, Record, Tracer};
 use synod_server::capacity::{LOG_CAPACITY, PAGE};
-use synod_server::cluster_file::ClusterFile;
+use synod_server::cluster_file::{Addresses, ClusterFile};
 use synod_server::keyspace::Keyspace;
 use synod_server::{Notices, Options, STACK, Server, Start};
 
@@ -96,13 +96,15 @@ fn serve(command: &NodeCommand) -> Result<(), String> {
     let named = |error: &dyn fmt::Display| format!("{}: {error}", command.config.display());
     let text = fs::read_to_string(&command.config).map_err(|error| named(&error))?;
     let cluster = ClusterFile::parse(&text).map_err(|error| named(&error))?;
-    if let Some(address) = cluster.nodes.get(&command.node).and_then(|addresses| {
-        let all = [addresses.peers, addresses.clients];
-        all.into_iter().find(|address| !address.ip().is_loopback())
-    }) && !command.insecure
+    let password = command.password_file.as_deref().map(password).transpose()?;
+    if let Some(addresses) = cluster.nodes.get(&command.node)
+        && !command.insecure
+        && let Some(error) = unprotected(*addresses, cluster.tls.is_some(), password.is_some())
     {
-        return Err(unprotected(address));
+        return Err(error);
     }
+    let tls = cluster.tls.as_ref();
+    let tls = tls.map(|paths| paths.files(&command.config, command.node));
     let options = Options {
         cluster,
         node: command.node,
@@ -113,7 +115,8 @@ fn serve(command: &NodeCommand) -> Result<(), String> {
         clients_max: command.clients_max,
         record: command.record.clone(),
         log_capacity: LOG_CAPACITY,
-        password: command.password_file.as_deref().map(password).transpose()?,
+        password,
+        tls,
         random: (draw(), draw()),
     };
     let mut server = Server::bind(&options).map_err(|error| error.to_string())?;
@@ -149,12 +152,24 @@ pub(super) fn password(path: &Path) -> Result<Vec<u8>, String> {
     Ok(password.as_bytes().to_vec())
 }
 
-/// Returns why an address is not listened to.
-fn unprotected(address: SocketAddr) -> String {
-    format!(
-        "{address} can be reached from other machines, and nobody who does so is asked who they are: keep it to a network that \
-         only your machines are in, and say so with --insecure"
-    )
+/// Returns why a node does not listen; `None` if whoever reaches it must prove who they are.
+fn unprotected(addresses: Addresses, has_tls: bool, has_password: bool) -> Option<String> {
+    let is_open = |address: &SocketAddr| !address.ip().is_loopback();
+    let all = [addresses.peers, addresses.clients];
+    let plain = all.into_iter().find(|address| is_open(address) && !has_tls);
+    if let Some(address) = plain {
+        return Some(format!(
+            "{address} can be reached from other machines, and nothing there is encrypted: have all connections in TLS (synod init \
+             --tls), or keep it to a network that only your machines are in, and say so with --insecure"
+        ));
+    }
+    (is_open(&addresses.clients) && !has_password).then(|| {
+        format!(
+            "{} can be reached from other machines, and no client there is asked who it is: give a password with --password-file, or \
+             say with --insecure that everybody may change everything",
+            addresses.clients
+        )
+    })
 }
 
 /// The log of a node on the standard output. A closed output ends the log and not the node.
@@ -185,5 +200,38 @@ impl Notices for Screen {
 
     fn flush(&mut self) {
         self.output.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_machines_reach_a_node_if_tls_and_a_password_protect_it() {
+        let at = |peers: &str, clients: &str| Addresses {
+            peers: format!("{peers}:17379").parse().unwrap(),
+            clients: format!("{clients}:7379").parse().unwrap(),
+        };
+        let (inside, outside) = ("127.0.0.1", "10.0.0.1");
+        let open = at(outside, outside);
+        assert_eq!(unprotected(at(inside, inside), false, false), None);
+        assert_eq!(unprotected(open, true, true), None);
+        // The nodes prove who they are, and no client is there.
+        assert_eq!(unprotected(at(outside, inside), true, false), None);
+        for (addresses, has_tls, has_password, named) in [
+            (open, false, false, "10.0.0.1:17379 can be reached"),
+            (open, false, true, "nothing there is encrypted"),
+            (
+                at(inside, outside),
+                false,
+                true,
+                "10.0.0.1:7379 can be reached",
+            ),
+            (open, true, false, "give a password with --password-file"),
+        ] {
+            let why = unprotected(addresses, has_tls, has_password).unwrap();
+            assert!(why.contains(named), "{why}");
+        }
     }
 }

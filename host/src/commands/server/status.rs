@@ -1,7 +1,7 @@
 //! `synod status`: who leads a real cluster, how far a node is, and what is full.
 
+use super::door::DoorOptions;
 use crate::exit::{Exit, print_error};
-use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{self, Write};
 use synod_server::admin;
@@ -10,21 +10,28 @@ use synod_server::admin;
 const WAIT: Duration = Duration::from_secs(10);
 
 /// The node to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCommand {
-    /// Its address for clients.
-    pub address: SocketAddr,
+    /// How it is reached.
+    pub door: DoorOptions,
 }
 
 /// Executes the command.
 pub fn run(command: &StatusCommand) -> Exit {
-    match admin::ask((command.address, WAIT), &["SYNOD.STATUS"]) {
+    let door = match command.door.open() {
+        Ok(door) => door,
+        Err(error) => {
+            print_error(&error);
+            return Exit::Usage;
+        }
+    };
+    match admin::ask((&door, WAIT), &["SYNOD.STATUS"]) {
         Ok(text) => match io::stdout().write_all(text.as_bytes()) {
             Ok(()) => Exit::Done,
             Err(error) => Exit::from_output(&error),
         },
         Err(error) => {
-            print_error(&format_args!("{}: {error}", command.address));
+            print_error(&format_args!("{}: {error}", door.address));
             Exit::Usage
         }
     }
