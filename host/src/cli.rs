@@ -71,6 +71,12 @@ pub enum Command {
     /// `synod members`: the members of a real cluster.
     #[cfg(feature = "server")]
     Members(commands::server::members::MembersCommand),
+    /// `synod backup`: writes the keys of a real cluster into a file.
+    #[cfg(feature = "server")]
+    Backup(commands::server::backup::BackupCommand),
+    /// `synod restore`: sets the keys of a backup in a new real cluster.
+    #[cfg(feature = "server")]
+    Restore(commands::server::backup::BackupCommand),
     /// `synod bench`: measures servers.
     #[cfg(feature = "server")]
     Bench(Box<commands::server::bench::BenchCommand>),
@@ -112,6 +118,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(Command::Status(command)) => commands::server::status::run(&command),
         #[cfg(feature = "server")]
         Ok(Command::Members(command)) => commands::server::members::run(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Backup(command)) => commands::server::backup::backup(&command),
+        #[cfg(feature = "server")]
+        Ok(Command::Restore(command)) => commands::server::backup::restore(&command),
         #[cfg(feature = "server")]
         Ok(Command::Bench(command)) => commands::server::bench::run(&command),
         #[cfg(feature = "mutants")]
@@ -219,6 +229,10 @@ enum Action {
     Status(server::StatusArgs),
     /// Shows or changes the members of a real cluster
     Members(server::MembersArgs),
+    /// Writes the keys of a real cluster into a file
+    Backup(server::BackupArgs),
+    /// Sets the keys of a backup in a new real cluster
+    Restore(server::RestoreArgs),
     /// Measures the throughput and the latencies of servers that speak RESP
     #[cfg_attr(feature = "server", command(long_about = server::BENCH_LONG_ABOUT))]
     Bench(Box<server::BenchArgs>),
@@ -251,6 +265,10 @@ impl Cli {
             #[cfg(feature = "server")]
             Some(Action::Members(args)) => Ok(Command::Members(args.command())),
             #[cfg(feature = "server")]
+            Some(Action::Backup(args)) => Ok(Command::Backup(args.command())),
+            #[cfg(feature = "server")]
+            Some(Action::Restore(args)) => Ok(Command::Restore(args.command())),
+            #[cfg(feature = "server")]
             Some(Action::Bench(args)) => args.command().map(Box::new).map(Command::Bench),
             #[cfg(not(feature = "server"))]
             Some(
@@ -261,6 +279,8 @@ impl Cli {
                 | Action::Judge(_)
                 | Action::Status(_)
                 | Action::Members(_)
+                | Action::Backup(_)
+                | Action::Restore(_)
                 | Action::Bench(_),
             ) => Err(UsageError::without_server()),
             #[cfg(feature = "mutants")]

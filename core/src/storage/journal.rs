@@ -161,6 +161,11 @@ impl<S: Storage> Journal<S> {
         self.incarnation
     }
 
+    /// Returns the bytes of records that the storage holds, with [`Storage::OVERHEAD`] each.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
     /// Returns the most bytes of records that the storage has held, with [`Storage::OVERHEAD`] each; at most
     /// [`Storage::capacity`].
     pub fn peak(&self) -> usize {

@@ -1,19 +1,18 @@
 //! Questions of an operator to a running server, over its port for clients.
 
-use crate::resp::response::{self, Response};
+pub(crate) use connection::{Connection, encode};
+
+mod connection;
+
+use crate::resp::response::Response;
 use crate::tls::{Refusal, Trust};
+use connection::CONNECTING;
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
-use rustls::{ClientConnection, StreamOwned};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::sync::Arc;
+use std::io;
 use std::thread;
 use std::time::Instant;
-
-/// How long the server may take to accept a connection.
-const CONNECTING: Duration = Duration::from_secs(10);
 
 /// The delay before a question is repeated.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -130,113 +129,10 @@ pub fn change(
 ///
 /// [`AdminError`]: what was wrong.
 pub fn ask((door, wait): (&Door, Duration), words: &[&str]) -> Result<String, AdminError> {
-    let mut stream = connect(door, wait).map_err(of_io)?;
-    let password = door.password.as_deref();
-    let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
-    if let Some(password) = password {
-        hello.extend([&b"AUTH"[..], b"default", password]);
-    }
-    let mut request = command(&hello);
-    let words: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
-    request.extend(command(&words));
-    let asked = stream.write_all(&request).and_then(|()| stream.flush());
-    // Whoever refuses to listen may have said why.
-    if let Err(error) = asked
-        && Refusal::of_io(&error).is_some()
-    {
-        return Err(of_io(error));
-    }
-    let mut answers = Answers {
-        stream,
-        bytes: Vec::new(),
-    };
-    let refused = |response| match response {
-        Response::Error(error) => Err(AdminError::Refused(error)),
-        response => Ok(response),
-    };
-    refused(answers.next()?)?;
+    let answer = Connection::open(door, wait)?.ask(words)?;
     let mut text = String::new();
-    lines(&refused(answers.next()?)?, &mut text);
+    lines(&answer, &mut text);
     Ok(text)
-}
-
-/// What is said to a server, and what it says.
-trait Talk: Read + Write {}
-
-impl<T: Read + Write> Talk for T {}
-
-/// Connects to a server.
-fn connect(door: &Door, wait: Duration) -> io::Result<Box<dyn Talk>> {
-    let mut stream = TcpStream::connect_timeout(&door.address, CONNECTING)?;
-    stream.set_read_timeout(Some(wait))?;
-    let Some(trust) = &door.trust else {
-        return Ok(Box::new(stream));
-    };
-    let name = trust.name(door.address);
-    let connection = ClientConnection::new(Arc::clone(&trust.config), name.clone());
-    let mut connection = connection.map_err(io::Error::other)?;
-    while connection.is_handshaking() {
-        match connection.complete_io(&mut stream) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                return Err(Refusal::HungUp.into());
-            }
-            Err(error) => {
-                let refusal = error.get_ref().and_then(|inner| inner.downcast_ref());
-                let refusal = refusal.map(|inner| Refusal::of_error(inner, &name));
-                return Err(refusal.map_or(error, io::Error::from));
-            }
-        }
-    }
-    Ok(Box::new(StreamOwned::new(connection, stream)))
-}
-
-/// Returns why a server cannot be asked.
-fn of_io(error: io::Error) -> AdminError {
-    match Refusal::of_io(&error) {
-        Some(refusal) => AdminError::Tls(refusal),
-        None => AdminError::Connection(error),
-    }
-}
-
-/// Encodes a command as an array of strings.
-fn command(words: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        bytes.extend_from_slice(word);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes
-}
-
-/// The answers of a server.
-struct Answers {
-    stream: Box<dyn Talk>,
-    bytes: Vec<u8>,
-}
-
-impl Answers {
-    fn next(&mut self) -> Result<Response, AdminError> {
-        let mut piece = [0; 4096];
-        loop {
-            match response::parse(&self.bytes) {
-                Ok(Some((response, len))) => {
-                    self.bytes.drain(..len);
-                    return Ok(response);
-                }
-                Ok(None) => {}
-                Err(_) => return Err(AdminError::NotRedis),
-            }
-            match self.stream.read(&mut piece) {
-                Ok(0) => return Err(AdminError::NotRedis),
-                Ok(count) => self
-                    .bytes
-                    .extend_from_slice(piece.get(..count).unwrap_or_default()),
-                Err(error) => return Err(AdminError::Connection(error)),
-            }
-        }
-    }
 }
 
 /// Appends an answer, one line for each of its parts.

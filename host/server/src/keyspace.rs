@@ -64,7 +64,7 @@ mod tests;
 mod time;
 
 pub use summary::Summary;
-pub use time::Time;
+pub use time::{Lifetime, Time};
 
 use crate::batch::{Batch, BatchId};
 use crate::op::{KEY_MAX, Op, VALUE_MAX};
@@ -152,6 +152,16 @@ impl Keyspace {
     pub fn evaluate(&self, op: &Op<'_>, extra_ms: u64) -> Reply {
         debug_assert!(!op.is_write(), "what writes goes through the log");
         self.state.read(op, extra_ms, &mut { Allowance::ALONE })
+    }
+
+    /// Returns all keys with their values and lifetimes, `extra_ms` after the last tick was applied.
+    pub fn contents(&self, extra_ms: u64) -> impl Iterator<Item = (&[u8], &[u8], Lifetime)> {
+        let time = self.time();
+        let entries = self.state.table.entries().iter();
+        entries.map(move |entry| {
+            let lifetime = time.lifetime(entry.deadline(), extra_ms);
+            (entry.key(), entry.value(), lifetime)
+        })
     }
 
     /// Returns when the leader of this ballot has to send the next tick; `None` if no key expires.

@@ -20,10 +20,13 @@
 //! | [`capacity`] | the capacities of the node, from which all of its memory follows |
 //! | [`record`] | records of what a node has made durable, said and applied |
 //! | [`judge`](mod@judge) | the judge of such records |
+//! | `metrics` | everything that a server counts about itself, for `INFO` and for Prometheus |
+//! | [`backup`] | the state of a cluster in a file, and back into another cluster |
 //! | [`admin`] | questions of an operator to a running server |
 //! | [`bench`](mod@bench) | a benchmark of this server and of others |
 
 pub mod admin;
+pub mod backup;
 pub mod batch;
 pub mod bench;
 pub mod capacity;
@@ -31,6 +34,7 @@ pub mod cluster_file;
 pub mod command;
 pub mod judge;
 pub mod keyspace;
+mod metrics;
 pub mod net;
 pub mod op;
 pub mod record;

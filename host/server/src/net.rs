@@ -1,4 +1,4 @@
-//! The network of a server: connections to the other nodes and to clients, on one thread.
+//! The network of a server: connections to the other nodes, to clients and to those who ask for metrics, on one thread.
 //!
 //! Each node dials every other one and sends over the connection that it has dialled, so that no two nodes have to agree on
 //! which of two connections stays. What cannot be sent is lost, as in any network that Paxos is made for.
@@ -10,11 +10,13 @@ mod incoming;
 mod outgoing;
 mod peers;
 mod refused;
+mod scrapes;
 mod stream;
 
 pub use clients::{Clients, Limits};
 pub use hello::Hello;
 pub use peers::{Heard, Peers};
+pub use scrapes::{Page, ScrapeCounts, Scrapes};
 pub(crate) use stream::Stream;
 
 use std::io::{self, ErrorKind};

@@ -4,7 +4,8 @@ use crate::capacity::Member;
 use crate::capacity::PAGE;
 use crate::cluster_file::{Addresses, ClusterFile};
 use crate::keyspace::Keyspace;
-use crate::net::{Clients, Heard, Hello, Limits, Peers};
+use crate::metrics::{Facts, Histogram, Outside, exposition};
+use crate::net::{Clients, Heard, Hello, Limits, Page, Peers, Scrapes};
 use crate::record::{RecordError, RecordFile, Recorder};
 use crate::service::{Now, Service, Settings};
 use crate::start::{Start, StartError, Started, start};
@@ -59,6 +60,8 @@ pub struct Options {
     pub record: Option<PathBuf>,
     /// The files for TLS; `None` for plain text on all connections.
     pub tls: Option<Files>,
+    /// Where metrics are served; `None` if they are not.
+    pub metrics: Option<SocketAddr>,
     /// The size of the log, in bytes: [`LOG_CAPACITY`](crate::capacity::LOG_CAPACITY), unless the node holds little.
     pub log_capacity: usize,
     /// Random numbers: the seed of the node's jitter, and the nonce of this process.
@@ -124,6 +127,9 @@ pub struct Server {
     service: Service<FileLog>,
     peers: Peers,
     clients: Clients,
+    scrapes: Scrapes,
+    /// The time of turns that made something durable.
+    commits: Histogram,
     node: NodeId,
     addresses: Addresses,
     has_tls: bool,
@@ -204,6 +210,7 @@ impl Server {
         let tls = options.tls.as_ref();
         let tls = tls.map(|files| Identity::load(files, number, options.node));
         let tls = tls.transpose().map_err(ServerError::Tls)?;
+        let for_metrics = options.metrics.map(listen).transpose()?;
         let config = options.cluster.config(options.node);
         let clock = Clock::start();
         let now = clock.now().monotonic;
@@ -238,6 +245,7 @@ impl Server {
         };
         let clients = Clients::new(poll.registry(), for_clients, limits, for_tls)
             .map_err(ServerError::System)?;
+        let scrapes = Scrapes::new(poll.registry(), for_metrics).map_err(ServerError::System)?;
         let settings = Settings {
             patience: options.patience,
             stale_reads: options.stale_reads,
@@ -253,6 +261,8 @@ impl Server {
             service,
             peers,
             clients,
+            scrapes,
+            commits: Histogram::default(),
             node: options.node,
             addresses,
             has_tls,
@@ -292,12 +302,11 @@ impl Server {
             }
             let now = self.clock.now();
             for event in &events {
-                if !self
-                    .peers
-                    .on_event(now.monotonic, event, self.poll.registry())
+                let registry = self.poll.registry();
+                if !self.scrapes.on_event(event)
+                    && !self.peers.on_event(now.monotonic, event, registry)
                 {
-                    self.clients
-                        .on_event(now.monotonic, event, self.poll.registry());
+                    self.clients.on_event(now.monotonic, event, registry);
                 }
             }
             has_more = self.turn(now, notices);
@@ -335,7 +344,8 @@ impl Server {
             service.has_room_for_frames()
         });
         self.serve(now, notices);
-        if let Err(error) = self.service.turn(now, &mut self.peers, notices) {
+        let stored = self.commit(now, notices);
+        if let Err(error) = stored {
             let text = format!(
                 "the storage has failed ({error}): this node does not vote any more, and only learns. Restart it when the disk works"
             );
@@ -361,6 +371,7 @@ impl Server {
             self.swept = at;
             self.clients.drop_stuck(at);
         }
+        self.answer_scrapes(now);
         self.say_heard(now, notices);
         self.say_incomplete(now, notices);
         self.say_state(now, notices);
@@ -379,14 +390,45 @@ impl Server {
         }
     }
 
+    /// Makes a turn of the service, and notes how long it took if it made something durable.
+    fn commit(&mut self, now: Now, notices: &mut impl Notices) -> Result<(), String> {
+        let syncs = self.service.counters().syncs;
+        let begin = self.clock.now().monotonic;
+        let stored = self.service.turn(now, &mut self.peers, notices);
+        if self.service.counters().syncs != syncs {
+            self.commits
+                .observe(self.clock.now().monotonic.since(begin));
+        }
+        stored
+    }
+
+    /// Answers those who ask for metrics.
+    fn answer_scrapes(&mut self, now: Now) {
+        let outside = self.outside(now);
+        let (service, peers) = (&self.service, &self.peers);
+        let render = |page| {
+            let facts = Facts::new(service, peers, outside);
+            match page {
+                Page::Metrics => (true, exposition(&facts)),
+                Page::Health => facts.health(),
+            }
+        };
+        self.scrapes
+            .advance(now.monotonic, self.poll.registry(), render);
+    }
+
+    /// Returns what is known beside the service and the peers.
+    fn outside(&self, now: Now) -> Outside {
+        let times = (self.clock.base / 1_000_000, now.unix / 1_000);
+        Outside::new(&self.clients, &self.scrapes, self.commits, times)
+    }
+
     /// Reads and answers clients, and passes on what they ask for.
     fn serve(&mut self, now: Now, notices: &mut impl Notices) {
         let mut view = View {
             service: &self.service,
             peers: &self.peers,
-            clients: self.clients.len(),
-            counts: self.clients.counts(),
-            refused: self.clients.refused(),
+            outside: self.outside(now),
             now,
             process: self.random,
             port: self.addresses.clients.port(),

@@ -19,10 +19,13 @@ mod tests;
 pub use answer::{Answer, Failure};
 pub use work::{Asked, Token, Work};
 
+use crate::backup::Backup;
 use crate::batch::BatchId;
 use crate::capacity::{ASKED_MAX, Member, PAGE, PeerFrames, Room, WAITING_MAX};
 use crate::keyspace::Keyspace;
+use crate::metrics::JournalFacts;
 use crate::record::{RecordFile, Recorder};
+use crate::reply::Reply;
 use asked::AskedList;
 use lanes::Lanes;
 use leader_time::LeaderTime;
@@ -36,6 +39,9 @@ use synod::{
     Tracer,
 };
 use synod_store::{FileLog, Medium};
+
+/// The time from one backup to the next.
+const BACKUPS_APART: Duration = Duration::from_secs(1);
 
 /// The present time, read once a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +106,8 @@ pub struct Service<S> {
     is_recorded: bool,
     /// The ends of the steps of this turn, if it is recorded.
     boundaries: Vec<StepBoundary>,
+    /// No backup is taken before this time.
+    next_backup: Instant,
 }
 
 /// What a service has done since it began. For metrics; it decides nothing.
@@ -146,6 +154,7 @@ impl<S: Storage> Service<S> {
             recorder: None,
             is_recorded: false,
             boundaries: Vec::new(),
+            next_backup: Instant::ZERO,
         }
     }
 
@@ -189,6 +198,17 @@ impl<S: Storage> Service<S> {
         self.frames.dropped()
     }
 
+    /// Returns how full the journal is; `None` for a node without one.
+    pub(crate) fn journal_facts(&self) -> Option<JournalFacts> {
+        let journal = self.journal.as_ref()?;
+        Some(JournalFacts {
+            used: journal.used(),
+            peak: journal.peak(),
+            capacity: journal.storage().capacity(),
+            checkpoints: journal.checkpoints(),
+        })
+    }
+
     /// True while the node has storage that works. Otherwise it does not vote.
     pub fn is_durable(&self) -> bool {
         self.journal.is_some()
@@ -215,7 +235,9 @@ impl<S: Storage> Service<S> {
     pub fn take_work(&mut self, now: Now, work: Work) {
         if self.node.halted().is_some() {
             self.fail(work.token, Failure::Halted);
-        } else if self.waiting.saturating_add(work.count()) > WAITING_MAX {
+        } else if self.waiting.saturating_add(work.count()) > WAITING_MAX
+            || (work.is_backup() && self.refuses_backup(now))
+        {
             self.counters.refused += 1;
             self.fail(work.token, Failure::Busy);
         } else {
@@ -228,6 +250,17 @@ impl<S: Storage> Service<S> {
                 self.writes.push_back(work);
             }
         }
+    }
+
+    /// True if a backup waits, or was asked for lately: each takes megabytes until its client has read it. Otherwise this
+    /// one counts.
+    fn refuses_backup(&mut self, now: Now) -> bool {
+        let at = now.monotonic;
+        let is_refused = self.reads.has_backup() || at < self.next_backup;
+        if !is_refused {
+            self.next_backup = at + BACKUPS_APART;
+        }
+        is_refused
     }
 
     /// Takes what a client asks for in a session of its own. Its answer comes like that of work.
@@ -426,9 +459,9 @@ impl<S: Storage> Service<S> {
             match reply.outcome {
                 Outcome::Readable { .. } => {
                     let extra = self.time.since_last_tick(now);
-                    let answers = self
-                        .reads
-                        .answer(reply.key, |op| machine.evaluate(op, extra));
+                    let node = &self.node;
+                    let evaluate = |work: &Work| evaluate(node, work, now, extra);
+                    let answers = self.reads.answer(reply.key, evaluate);
                     for (token, answer) in answers {
                         self.counters.reads += 1;
                         self.waiting = self.waiting.saturating_sub(answer.count());
@@ -522,6 +555,14 @@ impl<M: Medium> Service<FileLog<M>> {
             None => Ok(()),
         }
     }
+}
+
+/// Evaluates work that reads, with the time since the last tick.
+fn evaluate(node: &Member, work: &Work, now: Now, extra_ms: u64) -> Vec<Reply> {
+    if work.is_backup() {
+        return vec![Reply::Bulk(Backup::of(node, now.unix, extra_ms).encode())];
+    }
+    work.evaluate(|op| node.machine().evaluate(op, extra_ms))
 }
 
 /// Encodes messages, once for each recipient.

@@ -294,6 +294,7 @@ impl Session {
             ClusterCommand::Members(MembersCommand::List) => {
                 return self.reply(surroundings.members(), output);
             }
+            ClusterCommand::Backup => What::Work(Work::backup(self.token)),
             ClusterCommand::Members(change) => What::Change(change),
             ClusterCommand::OpenSession { nonce } => What::Asked(Asked::Session { nonce }),
             ClusterCommand::Request { client, number, op } => {

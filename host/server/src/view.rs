@@ -1,7 +1,8 @@
 //! What a client can see of its server, beside the keyspace.
 
-use crate::capacity::{CLIENTS, LANES, WINDOW};
+use crate::capacity::LANES;
 use crate::command::MembersCommand;
+use crate::metrics::{Facts, Outside, Section, write_info};
 use crate::net::Peers;
 use crate::reply::Reply;
 use crate::service::{Asked, Now, Service, Token, Work};
@@ -14,11 +15,7 @@ use synod::{Change, NodeId, NodeSet};
 pub(crate) struct View<'a, S> {
     pub(crate) service: &'a Service<S>,
     pub(crate) peers: &'a Peers,
-    /// The number of clients.
-    pub(crate) clients: usize,
-    pub(crate) counts: (u64, u64),
-    /// How many clients were refused because of TLS.
-    pub(crate) refused: u64,
+    pub(crate) outside: Outside,
     pub(crate) now: Now,
     /// The random number of this process, which stands for it in `INFO`.
     pub(crate) process: u64,
@@ -70,7 +67,7 @@ impl<S: Storage> Surroundings for View<'_, S> {
             ("durable", self.service.is_durable().to_string()),
             ("may_leave", node.may_leave().to_string()),
             ("keys", node.machine().keys().to_string()),
-            ("clients", self.clients.to_string()),
+            ("clients", self.outside.clients.to_string()),
             ("waiting", self.service.waiting().to_string()),
         ];
         let bulk = |text: &str| Reply::Bulk(text.as_bytes().to_vec());
@@ -124,9 +121,7 @@ impl<S: Storage> View<'_, S> {
         let node = self.service.node();
         let status = self.service.status();
         let machine = node.machine();
-        let counters = self.service.counters();
-        let dropped = self.service.dropped();
-        let marks = node.marks();
+        let facts = Facts::new(self.service, self.peers, self.outside);
         write!(
             text,
             "# Server\r\nredis_version:{REDIS_VERSION}\r\nsynod_version:{}\r\nredis_mode:standalone\r\nrun_id:{:016x}\r\ntcp_port:{}\r\n\r\n",
@@ -134,57 +129,31 @@ impl<S: Storage> View<'_, S> {
             self.process,
             self.port,
         )?;
+        text.push_str("# Clients\r\n");
+        write_info(text, Section::Clients, &facts);
+        text.push_str("\r\n# Memory\r\n");
+        write_info(text, Section::Memory, &facts);
         write!(
             text,
-            "# Clients\r\nconnected_clients:{}\r\ntotal_connections_received:{}\r\nrejected_connections:{}\r\n\r\n",
-            self.clients, self.counts.0, self.counts.1
-        )?;
-        write!(
-            text,
-            "# Memory\r\nused_memory_dataset:{}\r\nmaxmemory:{}\r\nmaxmemory_policy:noeviction\r\n\r\n",
-            machine.bytes(),
-            crate::keyspace::BYTES_MAX,
-        )?;
-        write!(
-            text,
-            "# Synod\r\nnode:{}\r\nstate:{}\r\nleader:{}\r\nepoch:{}\r\nmembers:{}\r\napplied:{}\r\nchain:{:016x}\r\n\
-             durable:{}\r\nreads:{}\r\nwindow:{WINDOW}\r\nsessions_max:{CLIENTS}\r\nlanes:{LANES}\r\nwaiting:{}\r\nsyncs:{}\r\n\
-             batches:{}\r\noperations:{}\r\nreads_without_slot:{}\r\ntimeouts:{}\r\nrefused:{}\r\nstrangers:{}\r\ntls_refused:{}\r\n\
-             frames_unsent:{}\r\nframes_damaged:{}\r\nframes_foreign:{}\r\nframes_malformed:{}\r\nframes_other_version:{}\r\n",
+            "maxmemory_policy:noeviction\r\n\r\n# Synod\r\nnode:{}\r\nstate:{}\r\nleader:{}\r\nmembers:{}\r\n\
+             chain:{:016x}\r\nreads:{}\r\nlanes:{LANES}\r\n",
             node.id(),
             status.state,
             status
                 .leader
                 .map_or_else(|| "unknown".to_owned(), |leader| leader.to_string()),
-            node.epoch().0,
             names(node.members()),
-            status.applied.number(),
             status.chain,
-            self.service.is_durable(),
             if self.service.reads_are_stale() {
                 "stale"
             } else {
                 "linearizable"
             },
-            self.service.waiting(),
-            counters.syncs,
-            counters.batches,
-            counters.operations,
-            counters.reads,
-            counters.timeouts,
-            counters.refused,
-            self.peers.strangers(),
-            self.peers.refused() + self.refused,
-            self.peers.dropped(),
-            dropped.damaged,
-            dropped.foreign,
-            dropped.malformed,
-            dropped.version,
         )?;
-        write!(text, "marks:{marks:?}\r\n\r\n")?;
+        write_info(text, Section::Synod, &facts);
         write!(
             text,
-            "# Keyspace\r\ndb0:keys={},expires={},avg_ttl=0\r\n",
+            "\r\n# Keyspace\r\ndb0:keys={},expires={},avg_ttl=0\r\n",
             machine.keys(),
             machine.expiring(),
         )

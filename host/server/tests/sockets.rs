@@ -8,10 +8,14 @@
     reason = "tests and their helpers may panic"
 )]
 
+#[path = "sockets/backup.rs"]
+mod backup;
 #[path = "sockets/bench.rs"]
 mod bench;
 #[path = "sockets/harness.rs"]
 mod harness;
+#[path = "sockets/metrics.rs"]
+mod metrics;
 #[path = "sockets/tls.rs"]
 mod tls;
 

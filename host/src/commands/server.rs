@@ -1,5 +1,6 @@
 //! The commands of the server: real nodes on sockets and disks, and what measures them.
 
+pub mod backup;
 pub mod bench;
 pub mod certify;
 pub mod cluster;

@@ -16,6 +16,8 @@ type Read<'a> = Result<Command<'a>, CommandError>;
 pub enum ClusterCommand<'a> {
     /// `SYNOD.STATUS`: who leads, how far everybody is, and what is full.
     Status,
+    /// `SYNOD.BACKUP`: the state of the cluster, as the bytes of a file.
+    Backup,
     /// `SYNOD.MEMBERS`.
     Members(MembersCommand),
     /// `SYNOD.SESSION nonce`: opens a session, or finds the one of this nonce, and returns its number.

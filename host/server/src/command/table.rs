@@ -159,6 +159,7 @@ pub const GROUPS: &[Group] = &[
     Group {
         name: "synod",
         entries: entries! {
+            "synod.backup" 1 [admin] No |_| Ok(ClusterCommand::Backup.into()), "Returns the state of the cluster as the bytes of a file";
             "synod.members" -2 [] No missing, "Returns or changes the members of the cluster";
             "synod.members|add" 3 [admin] No cluster::members_add, "Adds a member";
             "synod.members|help" 2 [loading stale] No describe::help, "Lists the subcommands";

@@ -18,6 +18,17 @@ pub struct Time {
     pub unix: u64,
 }
 
+/// How long a key lives, in terms that do not depend on the time of a keyspace. Times are in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// It does not expire.
+    Forever,
+    /// For at least so long.
+    Left(u64),
+    /// Until this time since 1970.
+    Until(u64),
+}
+
 /// What a tick means for the elapsed time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -72,6 +83,16 @@ impl Time {
             Deadline::New(ms) | Deadline::Waiting(ms) => Some(ms),
             Deadline::Elapsed(time) => Some(left(time, self.elapsed)),
             Deadline::Unix(time) => Some(left(time, self.unix)),
+        }
+    }
+
+    /// Returns how long a key with this deadline lives, as another cluster can be told.
+    pub(super) fn lifetime(self, deadline: Deadline, extra_ms: u64) -> Lifetime {
+        match (deadline, self.left(deadline, extra_ms)) {
+            (Deadline::Unix(unix), _) => Lifetime::Until(unix),
+            (_, None) => Lifetime::Forever,
+            // No tick has removed it yet, so it is there.
+            (_, Some(ms)) => Lifetime::Left(ms.max(1)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a service asks of its node in a turn: batches, requests of clients with sessions of their own, and reads.
 
-use super::{Now, Service};
+use super::{Now, Service, evaluate};
 use crate::capacity::{LANES, Member, PAGE};
 use crate::keyspace::Keyspace;
 use synod::storage::Storage;
@@ -65,13 +65,15 @@ impl<S: Storage> Service<S> {
     /// Asks to read, if reads wait and no question is under way.
     pub(super) fn read<T: Tracer<Keyspace, PAGE>>(&mut self, now: Now, tracer: &mut T) {
         if self.settings.stale_reads {
-            let machine = self.node.machine();
             let extra = self.time.since_last_tick(now);
-            for (token, answer) in self.reads.answer_all(|op| machine.evaluate(op, extra)) {
+            let node = &self.node;
+            let answers = self
+                .reads
+                .answer_all(|work| evaluate(node, work, now, extra));
+            for (token, answer) in answers {
                 self.waiting = self.waiting.saturating_sub(answer.count());
                 self.held.push((token, answer));
             }
-            return;
         }
         if let Some(nonce) = self.reads.next_question(now.monotonic) {
             let asked = self

@@ -1,7 +1,6 @@
 //! Reads that wait for a confirmation that the state of this node is new enough. All that wait share one question.
 
 use super::{Answer, Token, Work};
-use crate::op::Op;
 use crate::reply::Reply;
 use std::collections::VecDeque;
 use synod::{Duration, Instant, RequestKey};
@@ -35,6 +34,11 @@ impl Reads {
         }
     }
 
+    /// True if a backup waits.
+    pub(super) fn has_backup(&self) -> bool {
+        self.waiting.iter().chain(&self.asked).any(Work::is_backup)
+    }
+
     pub(super) fn push(&mut self, work: Work) {
         self.waiting.push_back(work);
     }
@@ -56,28 +60,27 @@ impl Reads {
     pub(super) fn answer(
         &mut self,
         key: RequestKey,
-        evaluate: impl Fn(&Op<'_>) -> Reply,
+        evaluate: impl Fn(&Work) -> Vec<Reply>,
     ) -> Vec<(Token, Answer)> {
         if self.under_way.map(RequestKey::read) != Some(key) {
             return Vec::new();
         }
         self.under_way = None;
-        let answers = self.asked.drain(..).map(|work| {
-            let replies = work.evaluate(&evaluate);
-            (work.token, Answer::Replies(replies))
-        });
+        let answer = |work: Work| (work.token, Answer::Replies(evaluate(&work)));
+        let answers = self.asked.drain(..).map(answer);
         answers.collect()
     }
 
-    /// Answers all reads from a state that may be old.
+    /// Answers all reads but backups from a state that may be old.
     pub(super) fn answer_all(
         &mut self,
-        evaluate: impl Fn(&Op<'_>) -> Reply,
+        evaluate: impl Fn(&Work) -> Vec<Reply>,
     ) -> Vec<(Token, Answer)> {
-        let answers = self.waiting.drain(..).map(|work| {
-            let replies = work.evaluate(&evaluate);
-            (work.token, Answer::Replies(replies))
-        });
+        let (backups, reads) = self.waiting.drain(..).partition(Work::is_backup);
+        self.waiting = backups;
+        let reads: VecDeque<Work> = reads;
+        let answer = |work: Work| (work.token, Answer::Replies(evaluate(&work)));
+        let answers = reads.into_iter().map(answer);
         answers.collect()
     }
 

@@ -20,6 +20,8 @@ pub struct Work {
     bytes: Vec<u8>,
     count: u16,
     is_read: bool,
+    /// True if the whole state is read, and no operation.
+    is_backup: bool,
 }
 
 impl Work {
@@ -31,7 +33,22 @@ impl Work {
             bytes: Vec::new(),
             count: 0,
             is_read,
+            is_backup: false,
         }
+    }
+
+    /// Creates the work of a backup. Its reply is a [`Backup`](crate::backup::Backup), encoded.
+    pub fn backup(token: Token) -> Self {
+        Self {
+            count: 1,
+            is_backup: true,
+            ..Self::new(token, true)
+        }
+    }
+
+    /// True if it is a backup.
+    pub(super) fn is_backup(&self) -> bool {
+        self.is_backup
     }
 
     /// Sets when it is given up.
@@ -64,6 +81,9 @@ impl Work {
 
     /// Adds the operations of other work that comes after. Returns false, and adds nothing, if they do not go together.
     pub fn join(&mut self, more: &Self) -> bool {
+        if self.is_backup || more.is_backup {
+            return false;
+        }
         if self.is_read != more.is_read || !self.has_room(more.count, more.bytes.len()) {
             return false;
         }

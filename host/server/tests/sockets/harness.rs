@@ -13,12 +13,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use synod::{Duration, Instant, NodeId, Record, Tracer};
+use synod_server::admin::Door;
 use synod_server::capacity::PAGE;
 use synod_server::cluster_file::{Addresses, ClusterFile, TlsPaths};
 use synod_server::keyspace::Keyspace;
 use synod_server::resp::response::{self, Response};
-use synod_server::tls::Files;
 use synod_server::tls::authority::{Authority, usual_end};
+use synod_server::tls::{Files, Trust};
 use synod_server::{Notices, Options, STACK, Server, ServerError, Start};
 
 /// Longer than a server ever keeps a client waiting: whoever waits for so long has found a mistake.
@@ -48,7 +49,7 @@ struct Running {
 
 /// Listens on a free port below those that systems give to connections. One of these could be taken by any connection while
 /// its node is down, and a connection to it could reach itself.
-fn listen() -> TcpListener {
+pub(crate) fn listen() -> TcpListener {
     static PORTS: AtomicU16 = AtomicU16::new(0);
     let process = u16::try_from(std::process::id() % 80).unwrap() * 100;
     let next = || 21_000 + (process + PORTS.fetch_add(1, Ordering::Relaxed)) % 10_000;
@@ -61,6 +62,7 @@ fn listen() -> TcpListener {
 pub(crate) struct Cluster {
     directory: PathBuf,
     file: ClusterFile,
+    metrics: Vec<SocketAddr>,
     change: fn(&mut Options),
     starts: u64,
     said: Said,
@@ -88,15 +90,19 @@ impl Cluster {
         let name = format!("synod-sockets-{}-{number}", std::process::id());
         // All are kept until all are known, so that no port is given out twice.
         let listeners: Vec<_> = (0..nodes).map(|_| (listen(), listen())).collect();
+        let for_metrics: Vec<_> = (0..nodes).map(|_| listen()).collect();
+        let metrics = for_metrics.iter().map(|each| each.local_addr().unwrap());
+        let metrics = metrics.collect();
         let addresses = listeners.iter().map(|(peers, clients)| Addresses {
             peers: peers.local_addr().unwrap(),
             clients: clients.local_addr().unwrap(),
         });
         let file = ClusterFile::new(number, addresses);
-        drop(listeners);
+        drop((listeners, for_metrics));
         let mut cluster = Self {
             directory: std::env::temp_dir().join(name),
             file,
+            metrics,
             change,
             starts: number << 8,
             said: Said::default(),
@@ -124,6 +130,7 @@ impl Cluster {
             password: None,
             record: None,
             tls: self.has_tls.then(|| self.tls_files(node)),
+            metrics: Some(self.metrics_address(node)),
             log_capacity: 4 << 20,
             random: (6, self.starts << 48),
         };
@@ -161,8 +168,22 @@ impl Cluster {
         self.file.nodes[&NodeId(node)].clients
     }
 
+    /// Returns how an operator reaches a node.
+    pub(crate) fn door(&self, node: u16) -> Door {
+        let trust = || Trust::load(&self.tls_files(node).ca, None).unwrap();
+        Door {
+            address: self.clients_address(node),
+            trust: self.has_tls.then(trust),
+            password: None,
+        }
+    }
+
     pub(crate) fn peers_address(&self, node: u16) -> SocketAddr {
         self.file.nodes[&NodeId(node)].peers
+    }
+
+    pub(crate) fn metrics_address(&self, node: u16) -> SocketAddr {
+        self.metrics[usize::from(node)]
     }
 
     /// Connects to a node, once it listens.

@@ -178,7 +178,7 @@ fn whoever_is_no_node_is_refused_on_their_port_and_the_reason_is_said_once() {
     cluster.wait_until_said("it does not speak TLS");
     let mut client = cluster.client(0);
     assert_eq!(client.ask("INCR a"), Response::Integer(2));
-    assert!(counted(&mut client, "tls_refused") >= 13);
+    assert!(counted(&mut client, "tls_refused_nodes") >= 13);
     assert!(counted(&mut client, "strangers") >= 13);
 }
 
@@ -199,7 +199,7 @@ fn a_client_in_plain_text_is_told_to_speak_tls_and_garbage_is_hung_up_on() {
     let _ = garbage.write_all(&[&[0x16, 0x03, 0x01, 0x40, 0x00][..], &[0; 0x4000]].concat());
     let _ = garbage.read_to_end(&mut Vec::new());
     cluster.wait_until_said("hung up on client");
-    assert_eq!(counted(&mut cluster.client(0), "tls_refused"), 2);
+    assert_eq!(counted(&mut cluster.client(0), "tls_refused_clients"), 2);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn handshakes_that_nobody_goes_on_with_keep_neither_clients_nor_nodes_out() {
     let silent: Vec<_> = (0..100).map(|_| dial(cluster.clients_address(0))).collect();
     assert_eq!(good.ask("INCR a"), Response::Integer(2));
     assert_eq!(cluster.client(0).ask("INCR a"), Response::Integer(3));
-    assert!(counted(&mut good, "tls_refused") >= 80);
+    assert!(counted(&mut good, "tls_refused_clients") >= 80);
 
     cluster.stop(1);
     cluster.stop(2);

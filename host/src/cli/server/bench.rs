@@ -1,6 +1,6 @@
 //! Command line of `synod bench`.
 
-use super::with::{PORT, address};
+use super::nodes::{PORT, address};
 use crate::cli::UsageError;
 use crate::commands::run::OutputFormat;
 use crate::commands::server::bench::{BenchCommand, Protocol};

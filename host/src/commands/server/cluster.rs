@@ -35,6 +35,8 @@ pub struct ClusterCommand {
     pub data: Option<PathBuf>,
     /// Whether all connections are in TLS.
     pub tls: bool,
+    /// The port of node 0 for metrics; `None` if they are not served.
+    pub metrics: Option<u16>,
     /// How long a client waits for an answer.
     pub patience: synod::Duration,
     /// The directory of the records of all nodes.
@@ -174,6 +176,10 @@ fn node_process(
     process.arg("--timeout").arg(command.patience.to_string());
     if let Some(records) = &command.record {
         process.arg("--record").arg(record_of(records, node));
+    }
+    if let Some(port) = command.metrics {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port + node));
+        process.arg("--metrics").arg(address.to_string());
     }
     let LogOptions {
         form,

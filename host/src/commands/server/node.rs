@@ -36,6 +36,8 @@ pub struct NodeCommand {
     pub clients_max: usize,
     /// The file with the password of clients.
     pub password_file: Option<PathBuf>,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
     /// Whether other machines may reach it without passwords and encryption.
     pub insecure: bool,
     /// The file that it is recorded in.
@@ -97,11 +99,13 @@ fn serve(command: &NodeCommand) -> Result<(), String> {
     let text = fs::read_to_string(&command.config).map_err(|error| named(&error))?;
     let cluster = ClusterFile::parse(&text).map_err(|error| named(&error))?;
     let password = command.password_file.as_deref().map(password).transpose()?;
-    if let Some(addresses) = cluster.nodes.get(&command.node)
-        && !command.insecure
-        && let Some(error) = unprotected(*addresses, cluster.tls.is_some(), password.is_some())
-    {
-        return Err(error);
+    if !command.insecure {
+        let addresses = cluster.nodes.get(&command.node);
+        let protection = (cluster.tls.is_some(), password.is_some());
+        let error = addresses.and_then(|addresses| unprotected(*addresses, protection));
+        if let Some(error) = error.or_else(|| command.metrics.and_then(unprotected_metrics)) {
+            return Err(error);
+        }
     }
     let tls = cluster.tls.as_ref();
     let tls = tls.map(|paths| paths.files(&command.config, command.node));
@@ -117,6 +121,7 @@ fn serve(command: &NodeCommand) -> Result<(), String> {
         log_capacity: LOG_CAPACITY,
         password,
         tls,
+        metrics: command.metrics,
         random: (draw(), draw()),
     };
     let mut server = Server::bind(&options).map_err(|error| error.to_string())?;
@@ -153,7 +158,7 @@ pub(super) fn password(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Returns why a node does not listen; `None` if whoever reaches it must prove who they are.
-fn unprotected(addresses: Addresses, has_tls: bool, has_password: bool) -> Option<String> {
+fn unprotected(addresses: Addresses, (has_tls, has_password): (bool, bool)) -> Option<String> {
     let is_open = |address: &SocketAddr| !address.ip().is_loopback();
     let all = [addresses.peers, addresses.clients];
     let plain = all.into_iter().find(|address| is_open(address) && !has_tls);
@@ -168,6 +173,16 @@ fn unprotected(addresses: Addresses, has_tls: bool, has_password: bool) -> Optio
             "{} can be reached from other machines, and no client there is asked who it is: give a password with --password-file, or \
              say with --insecure that everybody may change everything",
             addresses.clients
+        )
+    })
+}
+
+/// Returns why a node does not serve metrics, which are neither encrypted nor protected; `None` if this machine alone can ask.
+fn unprotected_metrics(address: SocketAddr) -> Option<String> {
+    (!address.ip().is_loopback()).then(|| {
+        format!(
+            "{address} can be reached from other machines, and whoever asks there is told all figures: name an address of loopback \
+             with --metrics, or say so with --insecure"
         )
     })
 }
@@ -215,10 +230,10 @@ mod tests {
         };
         let (inside, outside) = ("127.0.0.1", "10.0.0.1");
         let open = at(outside, outside);
-        assert_eq!(unprotected(at(inside, inside), false, false), None);
-        assert_eq!(unprotected(open, true, true), None);
+        assert_eq!(unprotected(at(inside, inside), (false, false)), None);
+        assert_eq!(unprotected(open, (true, true)), None);
         // The nodes prove who they are, and no client is there.
-        assert_eq!(unprotected(at(outside, inside), true, false), None);
+        assert_eq!(unprotected(at(outside, inside), (true, false)), None);
         for (addresses, has_tls, has_password, named) in [
             (open, false, false, "10.0.0.1:17379 can be reached"),
             (open, false, true, "nothing there is encrypted"),
@@ -230,7 +245,7 @@ mod tests {
             ),
             (open, true, false, "give a password with --password-file"),
         ] {
-            let why = unprotected(addresses, has_tls, has_password).unwrap();
+            let why = unprotected(addresses, (has_tls, has_password)).unwrap();
             assert!(why.contains(named), "{why}");
         }
     }

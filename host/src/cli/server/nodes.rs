@@ -1,15 +1,12 @@
-//! Command lines of the server.
+//! Command lines that make, run and judge nodes: `synod init`, `synod certify`, `synod node`, `synod cluster` and `synod judge`.
 
 use crate::cli::run::FormatArgs;
 use crate::commands::run::OutputFormat;
 use crate::commands::server::certify::CertifyCommand;
 use crate::commands::server::cluster::ClusterCommand;
-use crate::commands::server::door::DoorOptions;
 use crate::commands::server::init::InitCommand;
 use crate::commands::server::judge::JudgeCommand;
-use crate::commands::server::members::{MembersAction, MembersCommand};
 use crate::commands::server::node::{LogOptions, NodeCommand};
-use crate::commands::server::status::StatusCommand;
 use crate::log::Level;
 use crate::values;
 use clap::Args;
@@ -59,19 +56,6 @@ Examples:
 Exit codes:
   0  done
   2  bad usage, or a file cannot be used, or is there already";
-
-/// Examples in `synod members --help`.
-const MEMBERS_AFTER: &str = "\
-Examples:
-  synod members list                 as the node at 127.0.0.1:7379 knows them
-  synod members add 3                once node 3 runs as a learner
-  synod members replace 1 3          node 1 is lost; node 3 takes its place
-  synod members remove 3 --wait 0s   at once or not at all
-  synod members list --connect 10.0.0.1 --tls-ca cluster-tls/ca.pem --password-file secret
-
-Exit codes:
-  0  done
-  2  bad usage, refused, or nobody answered";
 
 // No documentation of the types, as `clap` would print it as the description of the command.
 #[derive(Debug, Args)]
@@ -129,6 +113,9 @@ pub(in crate::cli) struct ServeArgs {
     /// File whose first line is the password that clients must give [default: none]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// Address where metrics are served to Prometheus, such as 127.0.0.1:9379 [default: none]
+    #[arg(long, value_name = "ADDRESS", value_parser = full_address)]
+    metrics: Option<SocketAddr>,
     /// Listen on addresses that other machines reach, although not both TLS and a password protect them
     #[arg(long)]
     insecure: bool,
@@ -179,6 +166,9 @@ pub(in crate::cli) struct ClusterArgs {
     /// Make certificates, and have all connections in TLS
     #[arg(long)]
     tls: bool,
+    /// Port where node 0 serves metrics to Prometheus; the others have the ports after it [default: none]
+    #[arg(long, value_name = "PORT", value_parser = values::whole::<u16>(1_024..=65_000))]
+    metrics: Option<u16>,
     /// How long a client waits for an answer before it is told that there is none
     #[arg(long, value_name = "TIME", value_parser = values::duration, default_value = "5s")]
     timeout: Duration,
@@ -220,79 +210,6 @@ pub(in crate::cli) struct JudgeArgs {
     format: OutputFormat,
 }
 
-#[derive(Debug, Args)]
-pub(in crate::cli) struct ConnectArgs {
-    /// Address for clients of any node
-    #[arg(
-        long,
-        global = true,
-        value_name = "ADDRESS",
-        value_parser = address,
-        default_value = "127.0.0.1:7379"
-    )]
-    connect: SocketAddr,
-    /// File with the certificate of the authority of a cluster that speaks TLS [default: plain text]
-    #[arg(long, global = true, value_name = "FILE")]
-    tls_ca: Option<PathBuf>,
-    /// Name in the certificate of the node [default: the address]
-    #[arg(long, global = true, value_name = "NAME", requires = "tls_ca")]
-    tls_name: Option<String>,
-    /// File whose first line is the password of clients [default: none]
-    #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(about = "Shows who leads a real cluster, how far a node is, and what is full")]
-pub(in crate::cli) struct StatusArgs {
-    #[command(flatten)]
-    connect: ConnectArgs,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    about = "Shows or changes the members of a real cluster",
-    subcommand_required = true,
-    arg_required_else_help = false,
-    after_help = MEMBERS_AFTER
-)]
-pub(in crate::cli) struct MembersArgs {
-    #[command(subcommand)]
-    action: MembersActionArgs,
-    /// How long to go on asking for a change that is refused for a reason that passes by itself
-    #[arg(long, global = true, value_name = "TIME", value_parser = values::duration, default_value = "30s")]
-    wait: Duration,
-    #[command(flatten)]
-    connect: ConnectArgs,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum MembersActionArgs {
-    /// Lists the members
-    List,
-    /// Makes a node a member that runs as a learner and has caught up
-    Add {
-        /// Number of the node, never used before
-        #[arg(value_parser = values::real_node)]
-        node: NodeId,
-    },
-    /// Removes a member for ever
-    Remove {
-        /// Number of the member
-        #[arg(value_parser = values::real_node)]
-        node: NodeId,
-    },
-    /// Removes a member and makes a node a member in its place, in one step
-    Replace {
-        /// Number of the member that is lost
-        #[arg(value_parser = values::real_node)]
-        lost: NodeId,
-        /// Number of the new one, never used before
-        #[arg(value_parser = values::real_node)]
-        new: NodeId,
-    },
-}
-
 /// The port for clients if none is given.
 pub(super) const PORT: u16 = 7379;
 
@@ -304,6 +221,12 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     }
     text.parse()
         .map_err(|_| "an address such as 10.0.0.1, 10.0.0.1:7379 or [fd00::1]:7379".to_owned())
+}
+
+/// Parses an address with a port.
+fn full_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "an address with a port, such as 127.0.0.1:9379".to_owned())
 }
 
 impl InitArgs {
@@ -352,6 +275,7 @@ impl NodeArgs {
             stale_reads: self.serve.stale_reads,
             clients_max: self.serve.max_clients,
             password_file: self.serve.password_file,
+            metrics: self.serve.metrics,
             insecure: self.serve.insecure,
             record: self.record,
             until_input_ends: self.until_input_ends,
@@ -367,6 +291,7 @@ impl ClusterArgs {
             port: self.port,
             data: self.data,
             tls: self.tls,
+            metrics: self.metrics,
             patience: self.timeout,
             record: self.record,
             log: self.log.options(),
@@ -379,40 +304,6 @@ impl JudgeArgs {
         JudgeCommand {
             records: self.records,
             format: self.format,
-        }
-    }
-}
-
-impl StatusArgs {
-    pub(in crate::cli) fn command(&self) -> StatusCommand {
-        StatusCommand {
-            door: self.connect.options(),
-        }
-    }
-}
-
-impl ConnectArgs {
-    fn options(&self) -> DoorOptions {
-        DoorOptions {
-            address: self.connect,
-            tls_ca: self.tls_ca.clone(),
-            tls_name: self.tls_name.clone(),
-            password_file: self.password_file.clone(),
-        }
-    }
-}
-
-impl MembersArgs {
-    pub(in crate::cli) fn command(&self) -> MembersCommand {
-        MembersCommand {
-            door: self.connect.options(),
-            wait: self.wait,
-            action: match self.action {
-                MembersActionArgs::List => MembersAction::List,
-                MembersActionArgs::Add { node } => MembersAction::Add(node),
-                MembersActionArgs::Remove { node } => MembersAction::Remove(node),
-                MembersActionArgs::Replace { lost, new } => MembersAction::Replace { lost, new },
-            },
         }
     }
 }
