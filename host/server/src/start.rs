@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use synod::storage::{Journal, JournalError, OpenError, Opened};
 use synod::{Config, Instant};
-use synod_store::{FileLog, FileLogError};
+use synod_store::{FileLog, FileLogError, Problem};
 
 /// The name of the log of a node in its directory.
 const LOG: &str = "node.log";
@@ -113,7 +113,7 @@ pub(crate) fn start(
         (Start::New, true) => return Err(StartError::Exists(directory.to_owned())),
         (_, exists) => !exists,
     };
-    let of_log = |error: FileLogError| StartError::Log(path.clone(), error.to_string());
+    let of_log = |error: FileLogError| of_log(&path, &error);
     if is_new {
         create_directory(directory)
             .map_err(|error| StartError::Directory(directory.to_owned(), error))?;
@@ -144,6 +144,21 @@ pub(crate) fn start(
         journal,
         is_new,
     })
+}
+
+/// Returns why the log of a node is not used. The path and the remedy are those of a server, which knows of other nodes.
+fn of_log(path: &Path, error: &FileLogError) -> StartError {
+    match &error.problem {
+        Problem::Damaged { at, what } => {
+            StartError::Damaged(path.to_owned(), format!("at byte {at}: {what}"))
+        }
+        // It has the name of a log, and was one.
+        Problem::Foreign => {
+            let what = "it is cut off, or does not begin as a log does";
+            StartError::Damaged(path.to_owned(), what.to_owned())
+        }
+        problem => StartError::Log(path.to_owned(), problem.to_string()),
+    }
 }
 
 /// Creates a directory that only its owner can read.
