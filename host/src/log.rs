@@ -11,6 +11,8 @@ mod filter;
 mod json;
 mod output;
 pub(crate) mod text;
+#[cfg(feature = "server")]
+mod wall_time;
 
 #[cfg(test)]
 mod tests;
@@ -72,11 +74,24 @@ impl Format {
         &self,
         out: &mut Vec<u8>,
         at: (synod::Instant, synod::NodeId),
-        text: &dyn core::fmt::Display,
+        (level, text): (Level, &dyn core::fmt::Display),
     ) {
         match self {
             Self::Text(format) => format.notice(out, at, text),
-            Self::Json(format) => format.notice(out, at, text),
+            Self::Json(format) => format.notice(out, at, (level, text)),
+        }
+    }
+
+    /// Appends the line of a record of a real node, whose time is that of the wall clock.
+    #[cfg(feature = "server")]
+    pub(crate) fn line_of_real_node<M: StateMachine, const PAGE: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_, M, PAGE>,
+    ) {
+        match self {
+            Self::Text(text) => text.line(out, record, &Annotations::default()),
+            Self::Json(json) => json.line_of_real_node(out, record),
         }
     }
 

@@ -314,3 +314,104 @@ fn a_mistake_of_the_operator_is_said_in_one_line() {
     let lost = run(&["node", "--config", file, "--id", "0", "--data", &node]);
     assert!(error_of(&lost).contains("start it with --new"), "{lost:?}");
 }
+
+/// Writes the file of a cluster of one node. Returns the words that start it, without `--new`, and the path of its log.
+fn single_node(data: &Path) -> (Vec<String>, PathBuf) {
+    fs::create_dir_all(data).unwrap();
+    let (file, node) = (data.join("cluster.toml"), data.join("node"));
+    let address = format!("127.0.0.1:{}", free_ports());
+    let init = run(&["init", file.to_str().unwrap(), "--node", &address]);
+    assert!(init.status.success(), "{init:?}");
+    let words = ["node", "--id", "0", "--config", file.to_str().unwrap()];
+    let mut words: Vec<_> = words.map(str::to_owned).into();
+    words.extend(["--data".to_owned(), node.display().to_string()]);
+    (words, node.join("node.log"))
+}
+
+#[test]
+fn every_line_of_the_log_is_an_object_with_time_and_level() {
+    let (words, log) = single_node(&directory("structured-log"));
+    let mut process = synod()
+        .args(&words)
+        .args(["--new", "--format", "json", "--log-level", "info"])
+        .arg("--until-input-ends")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let mut check = || {
+        let line = lines.next()?.unwrap();
+        let object: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let time = object["time"].as_str().unwrap();
+        let shape: String = time
+            .chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c })
+            .collect();
+        assert_eq!(shape, "0000-00-00T00:00:00.000000Z", "{line}");
+        let levels = ["error", "warn", "info"];
+        assert!(
+            levels.contains(&object["level"].as_str().unwrap()),
+            "{line}"
+        );
+        assert_eq!(object["node"], 0, "{line}");
+        Some((object["event"].clone(), object["text"].clone()))
+    };
+    let is_leading =
+        |said: &(serde_json::Value, serde_json::Value)| said.0 == "notice" && said.1 == "leading";
+    while !check().is_some_and(|said| is_leading(&said)) {}
+    drop(process.stdin.take());
+    while check().is_some() {}
+    assert!(process.wait().unwrap().success());
+
+    // What is left of a log that was cut off has forgotten votes.
+    for len in [1 << 20, 10] {
+        let file = fs::File::options().write(true).open(&log).unwrap();
+        file.set_len(len).unwrap();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let error = error_of(&run(&words));
+        assert!(error.contains("synod members replace"), "{error}");
+        assert_eq!(error.matches("node.log").count(), 1, "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn a_backup_is_private_and_a_damaged_one_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let data = directory("backed-up-cluster");
+    let cluster = Cluster::start(&data);
+    assert_eq!(cluster.ask(0, "SET a 1"), "+OK");
+    let address = format!("127.0.0.1:{}", cluster.port);
+    let file = data.join("keys.synod");
+    let path = file.to_str().unwrap();
+    for _ in 0..2 {
+        let backup = run(&["backup", path, "--connect", &address]);
+        assert!(backup.status.success(), "{backup:?}");
+        let said = String::from_utf8(backup.stderr).unwrap();
+        assert!(said.contains("keys.synod: 1 keys of the cluster"), "{said}");
+    }
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let entries = fs::read_dir(&data).unwrap().flatten();
+    let left = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".new"));
+    assert_eq!(left.count(), 0);
+
+    let refused = |named: &str| {
+        let error = error_of(&run(&["restore", path, "--connect", &address]));
+        assert!(error.contains(named), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    };
+    refused("restore into a cluster with a file of its own (synod init)");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    refused("this backup is damaged or cut off");
+    fs::write(&file, "[cluster]").unwrap();
+    refused("this is no backup of a cluster");
+    fs::remove_file(&file).unwrap();
+    refused("keys.synod: ");
+    let nobody = run(&["backup", path, "--connect", "127.0.0.1:1"]);
+    assert!(error_of(&nobody).contains("--connect"), "{nobody:?}");
+    assert!(!file.exists());
+}

@@ -47,5 +47,5 @@ mod start;
 pub mod tls;
 mod view;
 
-pub use server::{Notices, Options, STACK, Server, ServerError};
+pub use server::{Notices, Options, STACK, Server, ServerError, Severity};
 pub use start::{Start, StartError};

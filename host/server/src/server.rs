@@ -110,10 +110,21 @@ impl fmt::Display for ServerError {
 
 impl core::error::Error for ServerError {}
 
+/// How much a notice matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The node does not serve as it should until somebody does something.
+    Error,
+    /// Somebody should look into it.
+    Warn,
+    /// What the node is and does.
+    Info,
+}
+
 /// What a server says, beside the records of its node.
 pub trait Notices: Tracer<Keyspace, PAGE> {
     /// Takes one line for the operator.
-    fn notice(&mut self, at: Instant, node: NodeId, text: &dyn fmt::Display);
+    fn notice(&mut self, at: Instant, node: NodeId, severity: Severity, text: &dyn fmt::Display);
 
     /// Called once a turn, so that lines are written soon.
     fn flush(&mut self) {}
@@ -349,7 +360,7 @@ impl Server {
             let text = format!(
                 "the storage has failed ({error}): this node does not vote any more, and only learns. Restart it when the disk works"
             );
-            self.say(now, notices, &text);
+            self.say_as(Severity::Error, now, notices, &text);
         }
         let mut answered = false;
         while let Some((token, answer)) = self.service.poll_answer() {
@@ -382,11 +393,8 @@ impl Server {
     /// Marks the end of the log, so that damage to it is noticed.
     fn mark(&mut self, now: Now, notices: &mut impl Notices) {
         if let Err(error) = self.service.mark() {
-            self.say(
-                now,
-                notices,
-                &format_args!("the storage has failed ({error})"),
-            );
+            let text = format!("the storage has failed ({error})");
+            self.say_as(Severity::Error, now, notices, &text);
         }
     }
 
@@ -453,7 +461,17 @@ impl Server {
     }
 
     fn say(&self, now: Now, notices: &mut impl Notices, text: &dyn fmt::Display) {
-        notices.notice(now.monotonic, self.node, text);
+        self.say_as(Severity::Info, now, notices, text);
+    }
+
+    fn say_as(
+        &self,
+        severity: Severity,
+        now: Now,
+        notices: &mut impl Notices,
+        text: &dyn fmt::Display,
+    ) {
+        notices.notice(now.monotonic, self.node, severity, text);
     }
 
     /// Says once that nothing more is recorded.
@@ -461,7 +479,8 @@ impl Server {
         let recorder = self.service.recorder();
         if !self.said_incomplete && recorder.is_some_and(|recorder| recorder.sink().lost() > 0) {
             self.said_incomplete = true;
-            self.say(
+            self.say_as(
+                Severity::Warn,
                 now,
                 notices,
                 &"the record is incomplete, as its disk is full or too slow: nothing more is recorded until this node starts again",
@@ -477,10 +496,15 @@ impl Server {
             return;
         }
         self.said = present;
-        match status.leader.filter(|_| status.state != NodeState::Leading) {
+        let follows = !matches!(status.state, NodeState::Leading | NodeState::Halted);
+        match status.leader.filter(|_| follows) {
             Some(leader) => {
                 let text = format_args!("{}, follows {leader}", status.state);
                 self.say(now, notices, &text);
+            }
+            None if status.state == NodeState::Halted => {
+                let text = "halted: it has seen proof that its history is not that of the others";
+                self.say_as(Severity::Error, now, notices, &text);
             }
             None => self.say(now, notices, &status.state),
         }
@@ -500,21 +524,22 @@ impl Server {
                     self.say(now, notices, &format_args!("reached {node} at {address}"));
                 }
                 Heard::Stranger(address) if self.peers.strangers() <= STRANGERS_NAMED => {
-                    self.say(now, notices, &format_args!(
+                    self.say_as(Severity::Warn, now, notices, &format_args!(
                         "hung up on {address}: it is no node of this cluster with these capacities"
                     ));
                 }
-                Heard::SameNumber(address) if self.peers.strangers() <= STRANGERS_NAMED => self.say(now, notices, &format_args!(
+                Heard::SameNumber(address) if self.peers.strangers() <= STRANGERS_NAMED => self.say_as(Severity::Warn, now, notices, &format_args!(
                     "{address} says that it is {} as well: stop one of the two, and never copy the directory of a node", self.node
                 )),
                 Heard::Stranger(_) | Heard::SameNumber(_) => {}
                 Heard::Refused(from, refusal) => {
-                    self.say(now, notices, &format_args!("hung up on {from}: {refusal}"));
+                    let text = format_args!("hung up on {from}: {refusal}");
+                    self.say_as(Severity::Warn, now, notices, &text);
                 }
-                Heard::RefusedNode(node, address, refusal) => self.say(now, notices, &format_args!(
+                Heard::RefusedNode(node, address, refusal) => self.say_as(Severity::Warn, now, notices, &format_args!(
                     "{node} at {address} cannot be spoken with: {refusal}"
                 )),
-                Heard::TwoProcesses(node, address) => self.say(now, notices, &format_args!(
+                Heard::TwoProcesses(node, address) => self.say_as(Severity::Warn, now, notices, &format_args!(
                     "two processes are {node}, one of them at {address}: stop one of the two, and never copy the directory of a node"
                 )),
             }

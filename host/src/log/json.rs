@@ -38,9 +38,22 @@
 //! - a digest or a nonce is a string of sixteen hexadecimal digits, a part of a snapshot a string of hexadecimal digits,
 //!   a span of time a number of microseconds under a name that ends in `_us`.
 //!
-//! The last line is the summary; its `event` is `summary`. New keys may be added; these keep their names and meanings.
+//! A real node (`synod node --format json`) writes in front of these keys
+//!
+//! | key | is |
+//! |---|---|
+//! | `time` | the wall time in UTC, as RFC 3339 writes it, with microseconds; `t_us` is the same time since 1970 |
+//! | `level` | `error`, `warn`, `info`, `debug` or `trace` |
+//!
+//! and what it says about itself has the event `notice`, the role `Node`, and the words in `text`. It has no summary.
+//!
+//! The last line of a run is the summary; its `event` is `summary`. New keys may be added; these keep their names and meanings.
 
 use super::context::{Annotations, MessageId};
+#[cfg(feature = "server")]
+use super::filter::{Level, level};
+#[cfg(feature = "server")]
+use super::wall_time::WallTime;
 use crate::json::{self, Hex, HexBytes, List, Text};
 use core::fmt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -62,22 +75,54 @@ impl Json {
         record: &Record<'_, M, PAGE>,
         notes: &Annotations,
     ) {
-        json::line(out, &Line { record, notes });
+        let at_wall = None;
+        json::line(
+            out,
+            &Line {
+                record,
+                notes,
+                at_wall,
+            },
+        );
     }
 }
 
 #[cfg(feature = "server")]
 impl Json {
+    /// Appends the object of a record of a real node, with the wall time and the level.
+    pub fn line_of_real_node<M: StateMachine, const PAGE: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record<'_, M, PAGE>,
+    ) {
+        let notes = &Annotations::default();
+        let level = level(&record.event);
+        let at_wall = Some((
+            WallTime(record.at.as_micros()).to_string(),
+            level_name(level),
+        ));
+        json::line(
+            out,
+            &Line {
+                record,
+                notes,
+                at_wall,
+            },
+        );
+    }
+
     /// Appends a line about a node as a whole, whose event is `notice`.
     pub fn notice(
         &self,
         out: &mut Vec<u8>,
         (at, node): (synod::Instant, NodeId),
-        text: &dyn fmt::Display,
+        (level, text): (Level, &dyn fmt::Display),
     ) {
         json::line(
             out,
             &Notice {
+                time: WallTime(at.as_micros()).to_string(),
+                level: level_name(level),
                 t_us: at.as_micros(),
                 node: node.0,
                 role: synod::Role::Node.name(),
@@ -88,10 +133,24 @@ impl Json {
     }
 }
 
+/// Returns the name of a level.
+#[cfg(feature = "server")]
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}
+
 /// The object of a line about a node as a whole.
 #[cfg(feature = "server")]
 #[derive(serde::Serialize)]
 struct Notice {
+    time: String,
+    level: &'static str,
     t_us: u64,
     node: u16,
     role: &'static str,
@@ -103,12 +162,22 @@ struct Notice {
 struct Line<'a, M: StateMachine, const PAGE: usize> {
     record: &'a Record<'a, M, PAGE>,
     notes: &'a Annotations,
+    /// The wall time and the level, in the log of a real node.
+    at_wall: Option<(String, &'static str)>,
 }
 
 impl<M: StateMachine, const PAGE: usize> Serialize for Line<'_, M, PAGE> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { record, notes } = self;
+        let Self {
+            record,
+            notes,
+            at_wall,
+        } = self;
         let mut line = serializer.serialize_map(None)?;
+        if let Some((time, level)) = at_wall {
+            line.serialize_entry("time", time)?;
+            line.serialize_entry("level", level)?;
+        }
         line.serialize_entry("t_us", &record.at.as_micros())?;
         line.serialize_entry("node", &record.node.0)?;
         line.serialize_entry("role", record.role.name())?;

@@ -20,7 +20,7 @@ use synod_server::keyspace::Keyspace;
 use synod_server::resp::response::{self, Response};
 use synod_server::tls::authority::{Authority, usual_end};
 use synod_server::tls::{Files, Trust};
-use synod_server::{Notices, Options, STACK, Server, ServerError, Start};
+use synod_server::{Notices, Options, STACK, Server, ServerError, Severity, Start};
 
 /// Longer than a server ever keeps a client waiting: whoever waits for so long has found a mistake.
 const PATIENCE: Wait = Wait::from_mins(1);
@@ -37,7 +37,7 @@ impl Tracer<Keyspace, PAGE> for Said {
 }
 
 impl Notices for Said {
-    fn notice(&mut self, _at: Instant, node: NodeId, text: &dyn fmt::Display) {
+    fn notice(&mut self, _at: Instant, node: NodeId, _severity: Severity, text: &dyn fmt::Display) {
         self.0.lock().unwrap().push(format!("{node} {text}"));
     }
 }

@@ -3,7 +3,7 @@
 use super::draw;
 use crate::commands::run::{Colour, OutputFormat};
 use crate::exit::{Exit, print_error};
-use crate::log::{Annotations, Filter, Format, Json, Level, Output, Text};
+use crate::log::{Filter, Format, Json, Level, Output, Text};
 use crate::signals::{self, FirstSignal};
 use core::fmt;
 use core::net::SocketAddr;
@@ -15,7 +15,7 @@ use synod::{Duration, Instant, NodeId, Record, Tracer};
 use synod_server::capacity::{LOG_CAPACITY, PAGE};
 use synod_server::cluster_file::{Addresses, ClusterFile};
 use synod_server::keyspace::Keyspace;
-use synod_server::{Notices, Options, STACK, Server, Start};
+use synod_server::{Notices, Options, STACK, Server, Severity, Start};
 
 /// The node to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,16 +201,21 @@ impl Tracer<Keyspace, PAGE> for Screen {
         if self.filter.admits(record) {
             let format = &self.format;
             self.output
-                .append(|out| format.line(out, record, &Annotations::default()));
+                .append(|out| format.line_of_real_node(out, record));
         }
     }
 }
 
 impl Notices for Screen {
-    fn notice(&mut self, at: Instant, node: NodeId, text: &dyn fmt::Display) {
+    fn notice(&mut self, at: Instant, node: NodeId, severity: Severity, text: &dyn fmt::Display) {
+        let level = match severity {
+            Severity::Error => Level::Error,
+            Severity::Warn => Level::Warn,
+            Severity::Info => Level::Info,
+        };
         let format = &self.format;
         self.output
-            .append(|out| format.notice(out, (at, node), text));
+            .append(|out| format.notice(out, (at, node), (level, text)));
     }
 
     fn flush(&mut self) {
