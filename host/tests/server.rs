@@ -15,7 +15,7 @@ use processes::{directory, free_ports, synod};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 fn run(args: &[&str]) -> Output {

@@ -37,6 +37,7 @@ fn a_backup_of_one_cluster_is_read_back_in_another() {
     assert_eq!(client.ask("SET lock x PX 86400000"), ok());
     assert_eq!(client.ask("SET until x PXAT 9999999999999"), ok());
     assert_eq!(client.ask("SET over x PXAT 1"), ok());
+    cluster.wait_for_all();
     let (bytes, backup) = take(&cluster.door(2)).unwrap();
     assert_eq!(Backup::decode(&bytes).as_ref(), Ok(&backup));
     assert!(backup.slot > 0);
@@ -51,6 +52,7 @@ fn a_backup_of_one_cluster_is_read_back_in_another() {
     assert!((1..=86_400_000).contains(&ms));
 
     let other = Cluster::start(3);
+    other.wait_for_all();
     let restored = restore(&other.door(1), &backup);
     assert_eq!(restored.unwrap(), (303, 0));
     for node in 0..3 {

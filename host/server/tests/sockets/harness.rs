@@ -186,6 +186,13 @@ impl Cluster {
         self.metrics[usize::from(node)]
     }
 
+    /// Waits until all nodes serve.
+    pub(crate) fn wait_for_all(&self) {
+        for node in self.running.keys() {
+            self.client(*node).ask("PING");
+        }
+    }
+
     /// Connects to a node, once it listens.
     pub(crate) fn client(&self, node: u16) -> Client {
         let address = self.clients_address(node);

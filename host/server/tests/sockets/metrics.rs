@@ -38,6 +38,7 @@ fn figure(address: SocketAddr, name: &str) -> u64 {
 fn metrics_tell_what_a_node_has_done() {
     let cluster = Cluster::start(3);
     assert_eq!(cluster.client(0).ask("SET a 1"), ok());
+    cluster.wait_for_all();
     let leader = cluster.leader();
     for node in 0..3 {
         let address = cluster.metrics_address(node);
