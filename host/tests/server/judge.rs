@@ -59,6 +59,14 @@ impl Cluster {
         self.nodes[node] = Some(process.stdout(Stdio::null()).spawn().unwrap());
     }
 
+    /// Waits until the start of a node is in its record: what was not written yet when it is killed is missing there.
+    fn wait_until_recorded(&self, node: usize) {
+        let record = &self.records()[node];
+        while !fs::read(record).is_ok_and(|bytes| bytes.contains(&b'\n')) {
+            std::thread::yield_now();
+        }
+    }
+
     /// Ends a node by a signal, and waits until it has.
     fn end(&mut self, node: usize, signal: &str) {
         let mut process = self.nodes[node].take().unwrap();
@@ -105,6 +113,7 @@ fn text(output: &Output) -> String {
 fn a_run_in_which_a_node_is_killed_and_comes_back_keeps_every_rule() {
     let mut cluster = Cluster::start("judged-cluster");
     cluster.load(0, 40);
+    cluster.wait_until_recorded(1);
     cluster.end(1, "-KILL");
     cluster.load(2, 20);
     cluster.run(1, false);
