@@ -66,6 +66,13 @@ fn l8_no_node_forwards_a_proposal_in_a_ring() {
     }
 }
 
+/// A late denial of an earlier probe closed a ring of relays, around which proposals went until the next probe of one of
+/// them: time has to pass for it.
+#[test]
+fn l8_a_ring_of_relays_ends_with_the_next_probe() {
+    walks(1_195_647..1_195_648);
+}
+
 /// Without these draws nobody would look at reads and at epochs under network conditions.
 #[test]
 fn random_walks_have_reads_and_changes_of_the_members() {
