@@ -10,7 +10,7 @@ use heapless::Vec;
 pub(crate) use merging::OutboxView;
 
 /// A record that must be durable before any message or reply of the same outbox leaves, except for
-/// [early](Outbox::early) messages.
+/// [early](Outbox::early) messages and [early replies](Outbox::early_replies).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Write<C> {
@@ -70,8 +70,8 @@ pub struct Reply<O> {
 ///    [`Node::OUTBOX_MIN`](crate::Node::OUTBOX_MIN). Keep the others for the next turn: a message that is passed on
 ///    without that room is dropped.
 /// 4. **Writes**: every [`Write`] becomes durable before any message or reply of the same outbox leaves, except for the
-///    messages of [`Outbox::early`], which may leave at once: a decision then waits for one disk, and not for two, one
-///    after the other. A driver that sends them at once passes nothing to the node until its writes are durable or have
+///    messages of [`Outbox::early`] and [`Outbox::early_replies`], which may leave at once: a decision then waits for one
+///    disk, and not for two, one after the other, and its client for no further one. A driver that sends them at once passes nothing to the node until its writes are durable or have
 ///    failed; one that lets all messages wait may go on meanwhile, with another outbox. A
 ///    [`Journal`](crate::storage::Journal) writes; without one, the node must never be restarted. If a write fails,
 ///    call [`Node::fence`](crate::Node::fence) before the rest of this turn. The writes of a node for which
@@ -243,6 +243,13 @@ impl<M: StateMachine, const PAGE: usize, const ROOM: usize> Outbox<M, PAGE, ROOM
     pub fn early(&self) -> impl Iterator<Item = &Outgoing<M, PAGE>> {
         let is_early = |outgoing: &&Outgoing<M, PAGE>| self.is_early(outgoing);
         self.messages.iter().filter(is_early)
+    }
+
+    /// Returns the replies that may be handed out before the writes are durable: all, or none where a promise or a vote of
+    /// this node was a quorum alone (rule D1). An outcome rests on votes of others, which have answered what left in an
+    /// earlier turn. A driver that hands them out early hands out the replies behind them once the writes are durable.
+    pub fn early_replies(&self) -> &[Reply<M::Output>] {
+        if self.waits { &[] } else { &self.replies }
     }
 
     /// True if a message of this outbox may leave before the writes are durable.

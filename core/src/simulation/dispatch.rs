@@ -58,7 +58,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         let Some(member) = self.members.get(usize::from(node.0)) else {
             return;
         };
-        let (outbox, progress, boundaries, early_left, since) = if Self::DEFERRED {
+        let (outbox, progress, boundaries, left, since) = if Self::DEFERRED {
             let index = usize::from(node.0);
             let Some(pending) = self.pending.get(index) else {
                 return;
@@ -66,12 +66,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
             let batch = pending.batch(covered);
             let boundaries = batch.boundaries.as_slice();
             let (outbox, progress) = (&batch.outbox, batch.progress);
-            (outbox, progress, boundaries, batch.early_left, batch.began)
+            let left = (batch.early_left, batch.early_replies);
+            (outbox, progress, boundaries, left, batch.began)
         } else {
             // Each step leaves alone, so that there is nothing between steps.
             let progress = NodeProgress::of(&member.node);
-            (&self.outbox, progress, &[][..], false, self.now)
+            (&self.outbox, progress, &[][..], (false, 0), self.now)
         };
+        let (early_left, replied) = left;
         let seen = observer.stepped(&StepsTaken {
             at: self.now,
             since,
@@ -95,19 +97,7 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 sender.send(outgoing, 0, tracer);
             }
         }
-        let replies = outbox.replies().len();
-        // By index, as a client changes the simulation that the outbox is a part of.
-        for index in 0..replies {
-            let outbox = self.outbox_of(node, covered);
-            if let Some(reply) = outbox.and_then(|outbox| outbox.replies().get(index).copied()) {
-                self.handle_reply(reply.key, reply.outcome, observer);
-            }
-        }
-        debug_assert!(
-            self.outbox_of(node, covered)
-                .is_none_or(|outbox| outbox.replies().len() == replies),
-            "a client that is answered takes its next turn later"
-        );
+        self.hand_out_replies(node, covered, replied, observer);
         self.clear_dispatched(node, covered);
         // A violation that an observer finds in a step is closer to the cause than one in its consequences.
         if let Err(violation) = seen {
@@ -115,8 +105,34 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         }
     }
 
-    /// Sends the messages of a node that need not wait for the sync that has just begun. All writes of earlier syncs are
-    /// durable by then, as only one is under way at a time.
+    /// Hands the replies of a node from one on to their clients.
+    fn hand_out_replies<O: Observer<S::Machine, W, C, P>>(
+        &mut self,
+        node: NodeId,
+        covered: bool,
+        from: usize,
+        observer: &mut O,
+    ) {
+        let replies = |this: &Self| {
+            let outbox = this.outbox_of(node, covered);
+            outbox.map_or(0, |outbox| outbox.replies().len())
+        };
+        let count = replies(self);
+        // By index, as a client changes the simulation that the outbox is a part of.
+        for index in from..count {
+            let outbox = self.outbox_of(node, covered);
+            if let Some(reply) = outbox.and_then(|outbox| outbox.replies().get(index).copied()) {
+                self.handle_reply(reply.key, reply.outcome, observer);
+            }
+        }
+        debug_assert!(
+            replies(self) == count,
+            "a client that is answered takes its next turn later"
+        );
+    }
+
+    /// Sends the messages and hands out the replies of a node that need not wait for the sync that has just begun. All writes
+    /// of earlier syncs are durable by then, as only one is under way at a time.
     pub(super) fn dispatch_early<T: Tracer<S::Machine, P>, O: Observer<S::Machine, W, C, P>>(
         &mut self,
         node: NodeId,
@@ -149,8 +165,14 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
                 overtaken += 1;
             }
         }
-        if let Some(pending) = self.pending_of_mut(node) {
-            pending.early += early;
+        let Some(pending) = self.pending_of_mut(node) else {
+            return;
+        };
+        pending.early += early;
+        let batch = pending.batch_mut(true);
+        if !batch.outbox.waits() {
+            batch.early_replies = batch.outbox.replies().len();
+            self.hand_out_replies(node, true, 0, observer);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One or more steps of a node whose output is dispatched together: their writes are durable, and their messages and
-/// replies have not left the node yet.
+/// replies have not left the node yet, but for those that may leave early.
 #[derive(Debug)]
 pub struct StepsTaken<
     'a,

@@ -38,6 +38,8 @@ pub(super) struct Batch<O: Capacity, M: StateMachine, const PAGE: usize> {
     pub(super) began: Instant,
     /// Whether the messages that need not wait for the writes have left.
     pub(super) early_left: bool,
+    /// The number of replies that were handed out before the writes were durable.
+    pub(super) early_replies: usize,
 }
 
 /// The boundaries between steps: up to two for each place of an outbox, as each step adds a write or a message.
@@ -100,6 +102,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Batch<O, M, PAGE> {
             progress: NodeProgress::NONE,
             began: Instant::ZERO,
             early_left: false,
+            early_replies: 0,
         }
     }
 
@@ -107,6 +110,7 @@ impl<O: Capacity, M: StateMachine, const PAGE: usize> Batch<O, M, PAGE> {
         self.outbox.clear();
         self.boundaries.clear();
         self.early_left = false;
+        self.early_replies = 0;
     }
 }
 
