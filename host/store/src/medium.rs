@@ -5,7 +5,11 @@
 
 use core::fmt::Debug;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
+#[cfg(not(unix))]
+use std::io::{Read, Seek, SeekFrom, Write};
+#[cfg(unix)]
+use std::os::unix::fs::FileExt;
 
 /// A sequence of bytes of fixed length that outlives the process.
 ///
@@ -78,13 +82,6 @@ impl Disk {
     pub(crate) fn new(file: File) -> Self {
         Self(file)
     }
-
-    /// Returns the file at an offset.
-    fn at(&self, offset: u64) -> io::Result<&File> {
-        let mut file = &self.0;
-        file.seek(SeekFrom::Start(offset))?;
-        Ok(file)
-    }
 }
 
 impl Medium for Disk {
@@ -92,12 +89,27 @@ impl Medium for Disk {
         Ok(self.0.metadata()?.len())
     }
 
+    #[cfg(unix)]
     fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.at(offset)?.read_exact(out)
+        self.0.read_exact_at(out, offset)
     }
 
+    #[cfg(not(unix))]
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let mut file = &self.0;
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(out)
+    }
+
+    #[cfg(unix)]
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.at(offset)?.write_all(bytes)
+        self.0.write_all_at(bytes, offset)
+    }
+
+    #[cfg(not(unix))]
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.seek(SeekFrom::Start(offset))?;
+        self.0.write_all(bytes)
     }
 
     /// Makes the contents durable. The length and the place of the file never change, so that `fdatasync` is enough.
