@@ -1,27 +1,29 @@
 //! The server of a node: the loop that joins its service with sockets, the disk and the clock.
 
+mod clock;
+mod notices;
+mod options;
+
+pub use notices::{Notices, Severity};
+pub use options::{Options, ServerError};
+
 use crate::capacity::Member;
-use crate::capacity::PAGE;
-use crate::cluster_file::{Addresses, ClusterFile};
-use crate::keyspace::Keyspace;
+use crate::cluster_file::Addresses;
 use crate::metrics::{Facts, Histogram, Outside, exposition};
-use crate::net::{Clients, Heard, Hello, Limits, Page, Peers, Scrapes};
-use crate::record::{RecordError, RecordFile, Recorder};
+use crate::net::{Clients, Hello, Limits, Page, Peers, Scrapes};
+use crate::record::{RecordFile, Recorder};
 use crate::service::{Now, Service, Settings};
-use crate::start::{Start, StartError, Started, start};
-use crate::tls::{Files, Identity, TlsError};
+use crate::start::{Started, start};
+use crate::tls::Identity;
 use crate::view::{Taken, View};
-use core::fmt;
-use core::net::SocketAddr;
+use clock::Clock;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration as Wait;
 use mio::net::TcpListener;
 use mio::{Events, Poll};
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
-use synod::{Duration, Instant, NodeId, NodeState, Tracer};
+use synod::{Duration, Instant, NodeId, NodeState};
 use synod_store::FileLog;
 
 /// The most events that are taken from the system at a time.
@@ -34,101 +36,6 @@ const WAIT_MAX: Duration = Duration::from_millis(200);
 const SWEEP: Duration = Duration::from_secs(10);
 /// The log is marked when nothing was stored for so long.
 const QUIET: Duration = Duration::from_secs(1);
-/// The log of strangers names so many, and counts the others.
-const STRANGERS_NAMED: u64 = 20;
-
-/// How a server is started.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The cluster.
-    pub cluster: ClusterFile,
-    /// The number of the node.
-    pub node: NodeId,
-    /// The directory of its storage.
-    pub directory: PathBuf,
-    /// Whether the storage exists.
-    pub start: Start,
-    /// How long a client waits for an answer.
-    pub patience: Duration,
-    /// True if reads are answered from the state of this node, however old it is.
-    pub stale_reads: bool,
-    /// The most clients at a time.
-    pub clients_max: usize,
-    /// The password of clients; `None` if there is none.
-    pub password: Option<Vec<u8>>,
-    /// The file that the turns of the node are recorded in, for a [judge](crate::judge); `None` for no record.
-    pub record: Option<PathBuf>,
-    /// The files for TLS; `None` for plain text on all connections.
-    pub tls: Option<Files>,
-    /// Where metrics are served; `None` if they are not.
-    pub metrics: Option<SocketAddr>,
-    /// The size of the log, in bytes: [`LOG_CAPACITY`](crate::capacity::LOG_CAPACITY), unless the node holds little.
-    pub log_capacity: usize,
-    /// Random numbers: the seed of the node's jitter, and the nonce of this process.
-    pub random: (u64, u64),
-}
-
-/// Why a server has not started.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// The node has no addresses in the file of the cluster.
-    NotInFile(NodeId),
-    /// The storage was not used.
-    Start(StartError),
-    /// A file for TLS was not used.
-    Tls(TlsError),
-    /// An address cannot be listened to.
-    Listen(SocketAddr, io::Error),
-    /// The node cannot be recorded.
-    Record(RecordError),
-    /// The system has refused what every server needs.
-    System(io::Error),
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotInFile(node) => write!(
-                f,
-                "the file of the cluster has no addresses of {node}: add a [[node]] with id = {}, or name another --id",
-                node.0
-            ),
-            Self::Start(error) => error.fmt(f),
-            Self::Tls(error) => error.fmt(f),
-            Self::Listen(address, error) if error.kind() == ErrorKind::AddrInUse => write!(
-                f,
-                "{address} is in use: another process listens there, perhaps this node itself; stop it, or change the address in \
-                 the file of the cluster"
-            ),
-            Self::Listen(address, error) => write!(f, "{address} cannot be listened to: {error}"),
-            Self::Record(error) => error.fmt(f),
-            Self::System(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for ServerError {}
-
-/// How much a notice matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// The node does not serve as it should until somebody does something.
-    Error,
-    /// Somebody should look into it.
-    Warn,
-    /// What the node is and does.
-    Info,
-}
-
-/// What a server says, beside the records of its node.
-pub trait Notices: Tracer<Keyspace, PAGE> {
-    /// Takes one line for the operator.
-    fn notice(&mut self, at: Instant, node: NodeId, severity: Severity, text: &dyn fmt::Display);
-
-    /// Called once a turn, so that lines are written soon.
-    fn flush(&mut self) {}
-}
 
 /// A server that listens, and has not begun to run.
 #[derive(Debug)]
@@ -154,52 +61,6 @@ pub struct Server {
     said: (NodeState, Option<NodeId>),
     /// True once it was said that facts are not recorded.
     said_incomplete: bool,
-}
-
-/// The clocks of the system. This is the only place where they are read.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    /// The start of the process.
-    start: std::time::Instant,
-    /// The time of that, in microseconds since 1970.
-    base: u64,
-}
-
-impl Clock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a server is where the clock is read"
-    )]
-    fn start() -> Self {
-        Self {
-            start: std::time::Instant::now(),
-            base: unix_micros(),
-        }
-    }
-
-    /// Returns the present time. The monotonic one begins at that of the wall clock, so that the logs of several machines
-    /// can be read together.
-    fn now(self) -> Now {
-        let since = micros(self.start.elapsed());
-        Now {
-            monotonic: Instant::from_micros(self.base.saturating_add(since)),
-            unix: unix_micros() / 1_000,
-        }
-    }
-}
-
-fn micros(wait: Wait) -> u64 {
-    u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Returns the time since 1970; zero where the clock is set to earlier.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a server is where the clock is read"
-)]
-fn unix_micros() -> u64 {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
-    micros(unix.unwrap_or_default())
 }
 
 impl Server {
@@ -354,30 +215,13 @@ impl Server {
             service.take_frame(frame);
             service.has_room_for_frames()
         });
-        self.serve(now, notices);
-        let stored = self.commit(now, notices);
-        if let Err(error) = stored {
-            let text = format!(
-                "the storage has failed ({error}): this node does not vote any more, and only learns. Restart it when the disk works"
-            );
-            self.say_as(Severity::Error, now, notices, &text);
-        }
-        let mut answered = false;
-        while let Some((token, answer)) = self.service.poll_answer() {
-            self.clients.on_answer(token, answer);
-            answered = true;
-        }
-        if answered {
-            // Replies leave in the same turn, and what the clients have sent behind is taken.
-            self.serve(now, notices);
-        }
-        let syncs = self.service.counters().syncs;
-        if self.stored.0 != syncs {
-            self.stored = (syncs, Some(at + QUIET));
-        } else if self.stored.1.is_some_and(|quiet| quiet <= at) {
-            self.stored.1 = None;
-            self.mark(now, notices);
-        }
+        self.serve(now);
+        self.service.begin_turn(now, &mut self.peers, notices);
+        // Before the wait for the disk, as these answers do not rest on it. What the clients have sent behind is taken.
+        has_more |= self.answer(now);
+        self.commit(now, notices);
+        has_more |= self.answer(now);
+        self.mark_if_quiet(now, notices);
         if at.since(self.swept) >= SWEEP {
             self.swept = at;
             self.clients.drop_stuck(at);
@@ -386,8 +230,49 @@ impl Server {
         self.say_heard(now, notices);
         self.say_incomplete(now, notices);
         self.say_state(now, notices);
-        has_more |= answered || self.service.has_more() || self.clients.has_more();
-        has_more
+        has_more || self.service.has_more() || self.clients.has_more()
+    }
+
+    /// Hands answers to clients, and takes what these have sent behind. Returns true if there were any.
+    fn answer(&mut self, now: Now) -> bool {
+        let mut answered = false;
+        while let Some((token, answer)) = self.service.poll_answer() {
+            self.clients.on_answer(token, answer);
+            answered = true;
+        }
+        if answered {
+            self.serve(now);
+        }
+        answered
+    }
+
+    /// Makes the second half of a turn of the node, and notes how long it took if it made something durable.
+    fn commit(&mut self, now: Now, notices: &mut impl Notices) {
+        let syncs = self.service.counters().syncs;
+        let begin = self.clock.now().monotonic;
+        let stored = self.service.end_turn(now, &mut self.peers, notices);
+        if self.service.counters().syncs != syncs {
+            self.commits
+                .observe(self.clock.now().monotonic.since(begin));
+        }
+        if let Err(error) = stored {
+            let text = format!(
+                "the storage has failed ({error}): this node does not vote any more, and only learns. Restart it when the disk works"
+            );
+            self.say_as(Severity::Error, now, notices, &text);
+        }
+    }
+
+    /// Marks the end of the log when nothing has been stored for a while.
+    fn mark_if_quiet(&mut self, now: Now, notices: &mut impl Notices) {
+        let at = now.monotonic;
+        let syncs = self.service.counters().syncs;
+        if self.stored.0 != syncs {
+            self.stored = (syncs, Some(at + QUIET));
+        } else if self.stored.1.is_some_and(|quiet| quiet <= at) {
+            self.stored.1 = None;
+            self.mark(now, notices);
+        }
     }
 
     /// Marks the end of the log, so that damage to it is noticed.
@@ -396,18 +281,6 @@ impl Server {
             let text = format!("the storage has failed ({error})");
             self.say_as(Severity::Error, now, notices, &text);
         }
-    }
-
-    /// Makes a turn of the service, and notes how long it took if it made something durable.
-    fn commit(&mut self, now: Now, notices: &mut impl Notices) -> Result<(), String> {
-        let syncs = self.service.counters().syncs;
-        let begin = self.clock.now().monotonic;
-        let stored = self.service.turn(now, &mut self.peers, notices);
-        if self.service.counters().syncs != syncs {
-            self.commits
-                .observe(self.clock.now().monotonic.since(begin));
-        }
-        stored
     }
 
     /// Answers those who ask for metrics.
@@ -432,7 +305,7 @@ impl Server {
     }
 
     /// Reads and answers clients, and passes on what they ask for.
-    fn serve(&mut self, now: Now, notices: &mut impl Notices) {
+    fn serve(&mut self, now: Now) {
         let mut view = View {
             service: &self.service,
             peers: &self.peers,
@@ -455,94 +328,8 @@ impl Server {
         for (token, asked) in asked {
             self.service.take_asked(now, token, &asked);
         }
-        for change in changes {
-            self.service.change_members(now, change, notices);
-        }
-    }
-
-    fn say(&self, now: Now, notices: &mut impl Notices, text: &dyn fmt::Display) {
-        self.say_as(Severity::Info, now, notices, text);
-    }
-
-    fn say_as(
-        &self,
-        severity: Severity,
-        now: Now,
-        notices: &mut impl Notices,
-        text: &dyn fmt::Display,
-    ) {
-        notices.notice(now.monotonic, self.node, severity, text);
-    }
-
-    /// Says once that nothing more is recorded.
-    fn say_incomplete(&mut self, now: Now, notices: &mut impl Notices) {
-        let recorder = self.service.recorder();
-        if !self.said_incomplete && recorder.is_some_and(|recorder| recorder.sink().lost() > 0) {
-            self.said_incomplete = true;
-            self.say_as(
-                Severity::Warn,
-                now,
-                notices,
-                &"the record is incomplete, as its disk is full or too slow: nothing more is recorded until this node starts again",
-            );
-        }
-    }
-
-    /// Says what the node is and whom it follows, when that has changed.
-    fn say_state(&mut self, now: Now, notices: &mut impl Notices) {
-        let status = self.service.status();
-        let present = (status.state, status.leader);
-        if self.said == present {
-            return;
-        }
-        self.said = present;
-        let follows = !matches!(status.state, NodeState::Leading | NodeState::Halted);
-        match status.leader.filter(|_| follows) {
-            Some(leader) => {
-                let text = format_args!("{}, follows {leader}", status.state);
-                self.say(now, notices, &text);
-            }
-            None if status.state == NodeState::Halted => {
-                let text = "halted: it has seen proof that its history is not that of the others";
-                self.say_as(Severity::Error, now, notices, &text);
-            }
-            None => self.say(now, notices, &status.state),
-        }
-    }
-
-    fn say_heard(&mut self, now: Now, notices: &mut impl Notices) {
-        for (from, refusal) in self.clients.take_refused() {
-            self.say(
-                now,
-                notices,
-                &format_args!("hung up on client {from}: {refusal}"),
-            );
-        }
-        for heard in self.peers.take_heard() {
-            match heard {
-                Heard::Reached(node, address) => {
-                    self.say(now, notices, &format_args!("reached {node} at {address}"));
-                }
-                Heard::Stranger(address) if self.peers.strangers() <= STRANGERS_NAMED => {
-                    self.say_as(Severity::Warn, now, notices, &format_args!(
-                        "hung up on {address}: it is no node of this cluster with these capacities"
-                    ));
-                }
-                Heard::SameNumber(address) if self.peers.strangers() <= STRANGERS_NAMED => self.say_as(Severity::Warn, now, notices, &format_args!(
-                    "{address} says that it is {} as well: stop one of the two, and never copy the directory of a node", self.node
-                )),
-                Heard::Stranger(_) | Heard::SameNumber(_) => {}
-                Heard::Refused(from, refusal) => {
-                    let text = format_args!("hung up on {from}: {refusal}");
-                    self.say_as(Severity::Warn, now, notices, &text);
-                }
-                Heard::RefusedNode(node, address, refusal) => self.say_as(Severity::Warn, now, notices, &format_args!(
-                    "{node} at {address} cannot be spoken with: {refusal}"
-                )),
-                Heard::TwoProcesses(node, address) => self.say_as(Severity::Warn, now, notices, &format_args!(
-                    "two processes are {node}, one of them at {address}: stop one of the two, and never copy the directory of a node"
-                )),
-            }
+        for (token, change) in changes {
+            self.service.change_members(token, change);
         }
     }
 }

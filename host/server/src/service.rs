@@ -1,7 +1,7 @@
 //! The service: owns the node of a server and turns what arrives into frames, replies and durable records. It has no
 //! sockets, no clock and no threads.
 //!
-//! A driver calls [`Service::turn`] once for everything that has arrived since the last turn. What was gathered meanwhile
+//! A driver makes a [turn](Service::begin_turn) for everything that has arrived since the last one. What was gathered meanwhile
 //! becomes durable with one sync, and the commands of all clients share a few batches, so that the cost of a sync and of a
 //! slot is divided among them.
 
@@ -11,6 +11,7 @@ mod lanes;
 mod leader_time;
 mod proposing;
 mod reads;
+mod turn;
 mod work;
 
 #[cfg(test)]
@@ -31,14 +32,10 @@ use lanes::Lanes;
 use leader_time::LeaderTime;
 use reads::Reads;
 use std::collections::VecDeque;
-use synod::simulation::{NodeProgress, StepBoundary, StepsTaken};
+use synod::simulation::StepBoundary;
 use synod::storage::{Journal, Storage};
 use synod::wire::{Dropped, Frame};
-use synod::{
-    Change, Duration, Envelope, Instant, NodeId, Outcome, ReconfigureError, RequestKey, Status,
-    Tracer,
-};
-use synod_store::{FileLog, Medium};
+use synod::{Change, Duration, Envelope, Instant, NodeId, Outcome, RequestKey, Status};
 
 /// The time from one backup to the next.
 const BACKUPS_APART: Duration = Duration::from_secs(1);
@@ -92,6 +89,8 @@ pub struct Service<S> {
     time: LeaderTime,
     /// Who waits for a change of the members, and the key of that change.
     change: Option<(RequestKey, Token, Instant)>,
+    /// The change to ask for in the next turn, and who waits for it.
+    next_change: Option<(Token, Change)>,
     /// Answers that rest on writes which are not durable yet.
     held: Vec<(Token, Answer)>,
     answers: VecDeque<(Token, Answer)>,
@@ -146,6 +145,7 @@ impl<S: Storage> Service<S> {
             asked: AskedList::default(),
             time: LeaderTime::default(),
             change: None,
+            next_change: None,
             held: Vec::new(),
             answers: VecDeque::new(),
             seen: 0,
@@ -283,31 +283,12 @@ impl<S: Storage> Service<S> {
         self.settings.stale_reads
     }
 
-    /// Asks for a change of the members. Its answer comes like that of work.
-    pub fn change_members<T: Tracer<Keyspace, PAGE>>(
-        &mut self,
-        now: Now,
-        (token, change): (Token, Change),
-        tracer: &mut T,
-    ) {
-        let asked = if self.change.is_some() {
-            Err(Failure::Busy)
+    /// Takes a change of the members, which the next turn asks for. Its answer comes like that of work.
+    pub fn change_members(&mut self, token: Token, change: Change) {
+        if self.change.is_some() || self.next_change.is_some() {
+            self.fail(token, Failure::Busy);
         } else {
-            let asked = self
-                .node
-                .reconfigure(now.monotonic, change, &mut *self.outbox, tracer);
-            asked.map_err(|error| match error {
-                ReconfigureError::Change(error) => Failure::from(&error),
-                _ => Failure::Busy,
-            })
-        };
-        match asked {
-            Ok(()) => {
-                let until = now.monotonic + self.settings.patience;
-                self.change = Some((RequestKey::change(change.epoch), token, until));
-                self.look(now);
-            }
-            Err(failure) => self.fail(token, failure),
+            self.next_change = Some((token, change));
         }
     }
 
@@ -316,7 +297,7 @@ impl<S: Storage> Service<S> {
         self.answers.pop_front()
     }
 
-    /// Returns when [`Service::turn`] must be called at the latest, whatever arrives.
+    /// Returns when a turn must be made at the latest, whatever arrives.
     pub fn next_deadline(&self, now: Now) -> Option<Instant> {
         if self.node.halted().is_some() {
             return self.is_owed().then_some(now.monotonic);
@@ -343,106 +324,16 @@ impl<S: Storage> Service<S> {
 
     /// True if somebody waits for an answer that comes from a turn.
     fn is_owed(&self) -> bool {
-        self.waiting > 0 || self.change.is_some() || self.asked.len() > 0 || self.lanes.is_awaited()
+        self.waiting > 0
+            || self.change.is_some()
+            || self.next_change.is_some()
+            || self.asked.len() > 0
+            || self.lanes.is_awaited()
     }
 
     /// True if a turn would do something at once: more has arrived than the last one could take.
     pub fn has_more(&self) -> bool {
         !self.inbox.is_empty() || !self.answers.is_empty() || self.was_full
-    }
-
-    /// Makes one turn: timers, messages, work, writes, and output, in the order that the contract of an outbox asks for.
-    /// Answers are there once it returns.
-    ///
-    /// # Errors
-    ///
-    /// A text that says what has failed, if the storage has failed in this turn. The node goes on without a vote.
-    pub fn turn<T: Tracer<Keyspace, PAGE>>(
-        &mut self,
-        now: Now,
-        link: &mut impl Link,
-        tracer: &mut T,
-    ) -> Result<(), String> {
-        let stored = match self.recorder.take() {
-            None => self.make_turn(now, link, tracer),
-            Some(mut recorder) => {
-                let stored = self.make_turn(now, link, &mut (tracer, &mut *recorder));
-                // Whatever is in the outbox by now is durable, or was dropped.
-                recorder.stepped(&StepsTaken {
-                    at: now.monotonic,
-                    since: now.monotonic,
-                    node: &self.node,
-                    progress: NodeProgress::of(&self.node),
-                    boundaries: &self.boundaries,
-                    writes: &self.outbox.writes,
-                    messages: &self.outbox.messages,
-                    replies: &self.outbox.replies,
-                });
-                self.recorder = Some(recorder);
-                self.boundaries.clear();
-                stored
-            }
-        };
-        self.outbox.clear();
-        stored
-    }
-
-    fn make_turn<T: Tracer<Keyspace, PAGE>>(
-        &mut self,
-        now: Now,
-        link: &mut impl Link,
-        tracer: &mut T,
-    ) -> Result<(), String> {
-        let at = now.monotonic;
-        self.node.handle_timeout(at, &mut *self.outbox, tracer);
-        self.look(now);
-        while self.outbox.room() >= Member::OUTBOX_MIN
-            && let Some(envelope) = self.inbox.pop_front()
-        {
-            self.node
-                .handle_message(at, &envelope, &mut *self.outbox, tracer);
-            self.look(now);
-        }
-        self.time.observe(&self.node, now);
-        self.propose(now, tracer);
-        self.ask(now, tracer);
-        self.read(now, tracer);
-        self.give_up(now);
-        send(&self.node, &self.frames, self.outbox.early(), link);
-        let stored = self.store(now, tracer);
-        send(&self.node, &self.frames, self.outbox.late(), link);
-        link.flush();
-        self.was_full = self.outbox.room() < Member::OUTBOX_MIN;
-        self.seen = 0;
-        self.answers.extend(self.held.drain(..));
-        stored
-    }
-
-    /// Makes the writes of the outbox durable, after what may leave before that has left.
-    fn store<T: Tracer<Keyspace, PAGE>>(&mut self, now: Now, tracer: &mut T) -> Result<(), String> {
-        let Some(journal) = &mut self.journal else {
-            return Ok(());
-        };
-        if self.outbox.writes.is_empty() && journal.is_synced() {
-            return Ok(());
-        }
-        self.counters.syncs += 1;
-        let written = journal.write(now.monotonic, &mut self.node, &self.outbox.writes);
-        let Err(error) = written.and_then(|()| journal.sync()) else {
-            return Ok(());
-        };
-        let replies = self.outbox.replies.len();
-        self.node.fence(now.monotonic, &mut *self.outbox, tracer);
-        self.journal = None;
-        if self.outbox.replies.len() < replies {
-            // A quorum of one: what was answered may be stored nowhere.
-            for (_, answer) in &mut self.held {
-                *answer = Answer::Failed(Failure::OutcomeUnknown);
-            }
-        }
-        self.seen = self.seen.min(self.outbox.replies.len());
-        self.look(now);
-        Err(format!("{error:?}"))
     }
 
     /// Looks at the replies that the last step has added. A read is answered here, as the state goes on with the next step.
@@ -496,64 +387,8 @@ impl<S: Storage> Service<S> {
         self.time.note_ticks(&self.node, now);
     }
 
-    /// Answers those who have waited for too long, and everybody if the node has halted.
-    fn give_up(&mut self, now: Now) {
-        let has_halted = self.node.halted().is_some();
-        let at = now.monotonic;
-        let is_over = |until: Instant| has_halted || until <= at;
-        let failure = |failure| if has_halted { Failure::Halted } else { failure };
-        while let Some(work) = self.writes.pop_front_if(|work| is_over(work.until)) {
-            self.waiting = self.waiting.saturating_sub(work.count());
-            self.counters.timeouts += 1;
-            self.fail(work.token, failure(Failure::NoLeader));
-        }
-        for work in self.reads.give_up(is_over) {
-            self.waiting = self.waiting.saturating_sub(work.count());
-            self.counters.timeouts += 1;
-            self.fail(work.token, failure(Failure::NoLeader));
-        }
-        // Whether these will be applied is unknown, also when the node has halted.
-        for token in self.lanes.iter_mut().flat_map(|lane| lane.give_up(is_over)) {
-            self.counters.timeouts += 1;
-            self.held
-                .push((token, Answer::Failed(Failure::OutcomeUnknown)));
-        }
-        for (token, key) in self.asked.give_up(is_over) {
-            self.counters.timeouts += 1;
-            // It is not repeated any more. It may be applied all the same.
-            let _ = self.node.withdraw(key);
-            self.fail(token, Failure::OutcomeUnknown);
-        }
-        if let Some((key, token, until)) = self.change
-            && is_over(until)
-        {
-            self.change = None;
-            // It is not repeated any more, so that another change can be asked for. It may take effect all the same.
-            let _ = self.node.withdraw(key);
-            self.fail(token, Failure::OutcomeUnknown);
-        }
-    }
-
     fn fail(&mut self, token: Token, failure: Failure) {
         self.held.push((token, Answer::Failed(failure)));
-    }
-}
-
-impl<M: Medium> Service<FileLog<M>> {
-    /// Makes what was stored last distinguishable from what power has interrupted. For when there is nothing else to do, and
-    /// at the end. It costs a sync if anything was stored since the last call.
-    ///
-    /// # Errors
-    ///
-    /// A text that says what has failed. The next turn finds the same, and takes the vote of the node.
-    pub fn mark(&mut self) -> Result<(), String> {
-        match &mut self.journal {
-            Some(journal) => {
-                let marked = journal.storage_mut().mark();
-                marked.map_err(|error| error.to_string())
-            }
-            None => Ok(()),
-        }
     }
 }
 
@@ -563,29 +398,4 @@ fn evaluate(node: &Member, work: &Work, now: Now, extra_ms: u64) -> Vec<Reply> {
         return vec![Reply::Bulk(Backup::of(node, now.unix, extra_ms).encode())];
     }
     work.evaluate(|op| node.machine().evaluate(op, extra_ms))
-}
-
-/// Encodes messages, once for each recipient.
-fn send<'a>(
-    node: &Member,
-    frames: &PeerFrames,
-    messages: impl Iterator<Item = &'a synod::Outgoing<Keyspace, PAGE>>,
-    link: &mut impl Link,
-) {
-    let mut buffer = [0; crate::capacity::FRAME_MAX];
-    let mut any = false;
-    for outgoing in messages {
-        for to in outgoing.to.iter() {
-            let envelope = node.envelope(to, outgoing);
-            if let Ok(len) = frames.encode(&envelope, &mut buffer)
-                && let Some(frame) = buffer.get(..len)
-            {
-                link.send(to, frame);
-                any = true;
-            }
-        }
-    }
-    if any {
-        link.flush();
-    }
 }

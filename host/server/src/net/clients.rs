@@ -315,7 +315,8 @@ impl Connection {
     ) -> Progress {
         // What is there already is taken first, so that no more is read than a client may leave waiting.
         self.take(surroundings);
-        if self.can_read()
+        if self.is_readable
+            && self.can_read()
             && let Err(error) = self.read(scratch)
         {
             return Progress::Closed(Refusal::of_io(&error));

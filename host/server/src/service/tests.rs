@@ -39,6 +39,24 @@ fn a_command_at_a_node_that_has_not_joined_yet_gets_its_reply_later() {
 }
 
 #[test]
+fn d1_answers_of_a_node_do_not_wait_for_its_own_disk() {
+    let mut cluster = Cluster::started(3);
+    for node in 0..3 {
+        let before = cluster.early;
+        assert_eq!(cluster.write(node, &add(b"count", 1)).len(), 1);
+        assert_eq!(cluster.early, before + 1, "at node {node}");
+    }
+}
+
+#[test]
+fn d1_a_lone_voter_answers_when_its_own_vote_is_durable() {
+    let mut cluster = Cluster::started(1);
+    let before = cluster.early;
+    assert_eq!(cluster.write(0, &add(b"count", 1)), [Reply::Integer(1)]);
+    assert_eq!(cluster.early, before, "nobody else has stored it");
+}
+
+#[test]
 fn commands_of_many_clients_share_batches() {
     let mut cluster = Cluster::started(3);
     let leader = cluster.leader();

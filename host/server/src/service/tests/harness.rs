@@ -68,6 +68,8 @@ pub(super) struct Cluster {
     pub(super) unix: u64,
     tokens: u64,
     answers: BTreeMap<Token, Answer>,
+    /// How many answers were there before a service waited for its disk.
+    pub(super) early: usize,
 }
 
 pub(super) fn set<'a>(key: &'a [u8], value: &'a [u8]) -> Op<'a> {
@@ -116,6 +118,7 @@ impl Cluster {
             unix: 1_700_000_000_000,
             tokens: 0,
             answers: BTreeMap::new(),
+            early: 0,
         };
         for node in 0..nodes.into() {
             cluster.add(node);
@@ -196,7 +199,12 @@ impl Cluster {
         for service in self.services.values_mut() {
             let mut turns = 0;
             loop {
-                let stored = service.turn(now, &mut sent, &mut ());
+                service.begin_turn(now, &mut sent, &mut ());
+                while let Some((token, answer)) = service.poll_answer() {
+                    self.answers.insert(token, answer);
+                    self.early += 1;
+                }
+                let stored = service.end_turn(now, &mut sent, &mut ());
                 assert!(stored.is_ok() || !service.is_durable());
                 while let Some((token, answer)) = service.poll_answer() {
                     self.answers.insert(token, answer);
@@ -287,9 +295,9 @@ impl Cluster {
     }
 
     pub(super) fn change(&mut self, node: usize, change: Change) -> Answer {
-        let (now, token) = (self.now(), self.token());
+        let token = self.token();
         let service = self.services.get_mut(&node).unwrap();
-        service.change_members(now, (token, change), &mut ());
+        service.change_members(token, change);
         self.answers(1).remove(0)
     }
 }
