@@ -217,7 +217,10 @@ impl<M: Medium> FileLog<M> {
                 .write_at(Mark::other_page(self.mark_at), &mark)?;
             self.ring.write(&mut self.medium, *offset, block)?;
             self.medium.sync()?;
-            self.write_mark()?;
+            // After a close the mark tells all of it, and what was written is what was there.
+            if self.mark != self.next_mark() {
+                self.write_mark()?;
+            }
         }
         Ok(())
     }

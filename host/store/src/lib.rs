@@ -26,7 +26,7 @@
 //!
 //! The last block may never have been synced, if only the process was killed. As the node acts on what it reads, the block
 //! is written and synced once more. That holds also where the sync has failed, after which a system takes pages for
-//! written that are not.
+//! written that are not. A log that was closed has the same bytes after it was opened.
 //!
 //! The room of dropped records is used again only after a later block or a mark was synced that does not need them. Until
 //! then they may reappear, which the contract of storage allows.

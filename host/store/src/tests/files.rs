@@ -62,6 +62,32 @@ fn a_file_has_its_records_after_it_was_closed_and_belongs_to_one_user() {
 }
 
 #[test]
+fn a_log_that_was_closed_is_opened_without_a_change() {
+    let scratch = Scratch::new("unchanged");
+    let path = scratch.log();
+    let mut log = FileLog::create(&path, CAPACITY).unwrap();
+    let mut killed = 0;
+    for turn in 0..40 {
+        append(&mut log, 3 * turn..3 * (turn + 1)).unwrap();
+        log.sync().unwrap();
+        trim(&mut log, (3 * turn).saturating_sub(5)).unwrap();
+        if turn % 2 == 0 {
+            log.close().unwrap();
+        } else {
+            // As after a kill. The start that finds it writes a mark, and the next one nothing new.
+            drop(log);
+            let before = fs::read(&path).unwrap();
+            drop(FileLog::open(&path, CAPACITY).unwrap());
+            killed += u32::from(fs::read(&path).unwrap() != before);
+        }
+        let before = fs::read(&path).unwrap();
+        log = FileLog::open(&path, CAPACITY).unwrap();
+        assert!(fs::read(&path).unwrap() == before, "turn {turn}");
+    }
+    assert_eq!(killed, 20);
+}
+
+#[test]
 fn two_new_files_have_different_keys() {
     let scratch = Scratch::new("keys");
     let [one, other] = ["one", "other"].map(|name| scratch.0.join(name));
