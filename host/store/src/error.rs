@@ -42,6 +42,8 @@ pub enum Problem {
         /// The capacity that was asked for, in bytes.
         expected: usize,
     },
+    /// It is a log with another key, and so of another owner; the key of the file.
+    OtherKey(u64),
     /// A log cannot have such a capacity, in bytes.
     InvalidCapacity(usize),
     /// The contents have changed since they were synced.
@@ -68,8 +70,8 @@ pub enum Problem {
     Failed,
 }
 
-/// The remedy where votes are lost.
-const RESTORE_OR_LEARN: &str = "restore this file as it was when the node last stopped, never an older copy; \
+/// The remedy where the votes of a node are lost, as the end of a sentence.
+pub const RESTORE_OR_LEARN: &str = "restore this file as it was when the node last stopped, never an older copy; \
                                 or restart the node as a learner, which never votes";
 
 impl fmt::Display for Problem {
@@ -106,6 +108,9 @@ impl fmt::Display for Problem {
                 f,
                 "this has a capacity of {found} bytes, but {expected} were expected: use the capacity that it was created with"
             ),
+            Self::OtherKey(_) => {
+                f.write_str("this is the log of another node: name the right path")
+            }
             Self::InvalidCapacity(capacity) => write!(
                 f,
                 "a log cannot have a capacity of {capacity} bytes: it must be between {CAPACITY_MIN} and {CAPACITY_MAX}"

@@ -88,11 +88,20 @@ impl FileLog {
     /// The path exists, the capacity is out of bounds, or the file cannot be written, for example because the disk is full.
     pub fn create(path: &Path, capacity: usize) -> Result<Self, FileLogError> {
         // What the standard library draws for its hash tables comes from the system's source of random numbers.
-        let key = Key(RandomState::new().hash_one(path));
+        Self::create_with_key(path, capacity, RandomState::new().hash_one(path))
+    }
+
+    /// Creates an empty log as [`FileLog::create`] does, with a key by which its owner tells it from all other logs. The key
+    /// must be drawn at random, or be a digest of what was, wherever a client chooses what is stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileLog::create`].
+    pub fn create_with_key(path: &Path, capacity: usize, key: u64) -> Result<Self, FileLogError> {
         let create = || {
-            let (superblock, head) = blank(capacity, key)?;
+            let (superblock, head) = blank(capacity, Key(key))?;
             let disk = Disk::new(file::create(path, &head, superblock.file_len())?);
-            Self::on(disk, path, capacity)
+            Self::on(disk, path, capacity, Some(Key(key)))
         };
         create().map_err(|problem| problem.at(path))
     }
@@ -103,7 +112,17 @@ impl FileLog {
     ///
     /// The file is missing, in use, damaged, or not such a log.
     pub fn open(path: &Path, capacity: usize) -> Result<Self, FileLogError> {
-        let open = || Self::on(Disk::new(file::open(path)?), path, capacity);
+        let open = || Self::on(Disk::new(file::open(path)?), path, capacity, None);
+        open().map_err(|problem| problem.at(path))
+    }
+
+    /// Opens the log in a file as [`FileLog::open`] does, if it has this key.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileLog::open`], or [`Problem::OtherKey`].
+    pub fn open_with_key(path: &Path, capacity: usize, key: u64) -> Result<Self, FileLogError> {
+        let open = || Self::on(Disk::new(file::open(path)?), path, capacity, Some(Key(key)));
         open().map_err(|problem| problem.at(path))
     }
 }
@@ -155,11 +174,14 @@ impl<M: Medium> FileLog<M> {
     ///
     /// The log is damaged, or there is no such log.
     pub fn open_on(medium: M, path: &Path, capacity: usize) -> Result<Self, FileLogError> {
-        Self::on(medium, path, capacity).map_err(|problem| problem.at(path))
+        Self::on(medium, path, capacity, None).map_err(|problem| problem.at(path))
     }
 
-    fn on(medium: M, path: &Path, capacity: usize) -> Result<Self, Problem> {
+    fn on(medium: M, path: &Path, capacity: usize, key: Option<Key>) -> Result<Self, Problem> {
         let (superblock, is_twice) = Superblock::read(&medium)?;
+        if key.is_some_and(|key| key != superblock.key) {
+            return Err(Problem::OtherKey(superblock.key.0));
+        }
         if superblock.capacity != len_in_file(capacity) {
             return Err(Problem::OtherCapacity {
                 found: superblock.capacity,
@@ -228,6 +250,17 @@ impl<M: Medium> FileLog<M> {
     /// Returns the path of the log.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the key, which another log has only by chance.
+    pub fn key(&self) -> u64 {
+        self.superblock.key.0
+    }
+
+    /// Returns how many times records were synced since the log was created. It never falls, so that a log with fewer syncs
+    /// than were counted before is an older copy.
+    pub fn syncs(&self) -> u64 {
+        self.last
     }
 
     /// Returns the medium.

@@ -18,6 +18,9 @@ pub(crate) const RING_AT: u64 = 4 * PAGE;
 
 const MAGIC: [u8; 8] = *b"SYNODLOG";
 /// The version of the format. Other versions are not read.
+///
+/// Stores in two areas, which had the same magic, were versions 1 and 2 of a format with 32 bits for the version. The owner in
+/// the other 32 bits tells them from this one.
 const VERSION: u64 = 1;
 /// Magic, version, capacity, key and digest.
 pub(crate) const SUPERBLOCK_BYTES: usize = 5 * 8;
@@ -90,6 +93,8 @@ impl Superblock {
             [Copy::Version(one), Copy::Version(other)] if one == other => {
                 Err(Problem::Version(one))
             }
+            // Other formats have one superblock.
+            [Copy::Version(one), Copy::Foreign] => Err(Problem::Version(one & 0xffff_ffff)),
             [Copy::Foreign, Copy::Foreign] => Err(Problem::Foreign),
             _ => Err(Problem::Damaged {
                 at: 0,

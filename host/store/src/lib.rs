@@ -32,7 +32,8 @@
 //! then they may reappear, which the contract of storage allows.
 //!
 //! All checksums start from the key of the file, and those of headers from their places, too. So no record, which a client
-//! may have chosen, is taken for a block, nor is a block that a disk has put in the wrong place.
+//! may have chosen, is taken for a block, nor is a block that a disk has put in the wrong place. An owner of several logs gives
+//! each a key of its own, and then tells a file in the place of another by it ([`FileLog::open_with_key`]).
 //!
 //! # What is noticed, and what is not
 //!
@@ -43,7 +44,8 @@
 //! - **Rot in the last block before a mark is not noticed**: it looks like a write that was torn. The log then ends with the
 //!   block before. [`FileLog::close`] writes a mark, and a server calls [`FileLog::mark`] when it has nothing else to do,
 //!   so that only a block that was written just before a kill or a loss of power can be lost in this way.
-//! - **An older copy of the whole file is not noticed.** Nobody must restore one.
+//! - **An older copy of the whole file is not noticed** by the log itself. Nobody must restore one. Whoever has written down
+//!   elsewhere how many syncs there were ([`FileLog::syncs`]) notices it.
 //! - It is assumed that a disk which loses power while it writes a sector does not change bytes of the sector that are
 //!   written as they were: a block and the next one may share a sector. Superblocks and marks have pages of their own.
 //! - After an error nothing more is written until the file is opened again.
@@ -73,6 +75,6 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 
-pub use error::{FileLogError, Problem};
+pub use error::{FileLogError, Problem, RESTORE_OR_LEARN};
 pub use file_log::{CAPACITY_MAX, CAPACITY_MIN, FileLog};
 pub use medium::{Disk, Medium};

@@ -109,6 +109,22 @@ fn all_records_since_the_last_sync_take_one_write_and_one_sync() {
 }
 
 #[test]
+fn syncs_of_records_are_counted_for_as_long_as_the_log_exists() {
+    let mut log = open(blank()).unwrap();
+    for turn in 0..200 {
+        assert_eq!(log.syncs(), turn);
+        append(&mut log, 2 * turn..2 * (turn + 1)).unwrap();
+        log.sync().unwrap();
+        log.sync().unwrap();
+        trim(&mut log, (2 * turn).saturating_sub(7)).unwrap();
+        if turn % 3 == 0 {
+            log.mark().unwrap();
+            log = open(log.into_medium()).unwrap();
+        }
+    }
+}
+
+#[test]
 fn trimming_stops_at_the_first_record_that_is_not_stale_also_within_a_block() {
     let mut log = open(blank()).unwrap();
     append(&mut log, 0..3).unwrap();

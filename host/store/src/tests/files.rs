@@ -3,6 +3,7 @@
 use super::*;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Barrier;
 
 /// A directory that is removed at the end of a test.
 struct Scratch(PathBuf);
@@ -111,6 +112,113 @@ fn a_file_is_open_only_once_and_never_replaced() {
     assert!(matches!(exists.problem, Problem::Exists), "{exists}");
     drop(log);
     FileLog::open(&path, CAPACITY).unwrap();
+}
+
+#[test]
+fn a_log_that_several_create_at_once_belongs_to_one() {
+    let scratch = Scratch::new("race");
+    for round in 0..40 {
+        let path = scratch.0.join(format!("{round}"));
+        let start = Barrier::new(4);
+        // A lock belongs to an open file, so a thread is refused like a process.
+        let created: Vec<_> = std::thread::scope(|scope| {
+            let create = |_| {
+                scope.spawn(|| {
+                    start.wait();
+                    FileLog::create(&path, CAPACITY)
+                })
+            };
+            let threads: Vec<_> = (0..4).map(create).collect();
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+            joined.collect()
+        });
+        let (mut mine, others): (Vec<_>, Vec<_>) = created.into_iter().partition(Result::is_ok);
+        for error in others {
+            let problem = error.unwrap_err().problem;
+            let is_right = matches!(problem, Problem::InUse | Problem::Exists);
+            assert!(is_right, "round {round}: {problem}");
+        }
+        assert_eq!(mine.len(), 1, "round {round}");
+        let mut log = mine.pop().unwrap().unwrap();
+        append(&mut log, 0..3).unwrap();
+        log.sync().unwrap();
+        assert!(refusal(&path).contains("another process has this open"));
+        drop(log);
+        let mut log = FileLog::open(&path, CAPACITY).unwrap();
+        assert_eq!(numbers(&mut log), [0, 1, 2], "round {round}");
+    }
+}
+
+#[test]
+fn a_log_is_locked_and_complete_from_the_moment_at_which_it_appears() {
+    let scratch = Scratch::new("appears");
+    for round in 0..40 {
+        let path = scratch.0.join(format!("{round}"));
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                loop {
+                    match FileLog::open(&path, CAPACITY).unwrap_err().problem {
+                        Problem::Missing => {}
+                        Problem::InUse => return,
+                        problem => panic!("round {round}: {problem}"),
+                    }
+                }
+            });
+            let log = FileLog::create(&path, CAPACITY).unwrap();
+            other.join().unwrap();
+            drop(log);
+        });
+    }
+}
+
+#[test]
+fn the_log_of_another_owner_is_refused_and_left_as_it_is() {
+    let scratch = Scratch::new("owner");
+    let path = scratch.log();
+    let mut log = FileLog::create_with_key(&path, CAPACITY, 6).unwrap();
+    append(&mut log, 0..3).unwrap();
+    log.sync().unwrap();
+    // As after a kill, when an owner would write a mark.
+    drop(log);
+    let whole = fs::read(&path).unwrap();
+    let other = FileLog::open_with_key(&path, CAPACITY, 7).unwrap_err();
+    assert!(matches!(other.problem, Problem::OtherKey(6)), "{other}");
+    assert!(
+        !other.is_lost() && other.to_string().ends_with("name the right path"),
+        "{other}"
+    );
+    assert!(fs::read(&path).unwrap() == whole);
+    let mut log = FileLog::open_with_key(&path, CAPACITY, 6).unwrap();
+    assert_eq!((log.key(), numbers(&mut log).len()), (6, 3));
+}
+
+#[test]
+fn a_store_of_an_earlier_format_is_refused_and_left_as_it_is() {
+    // The label of a store in two areas, and one of its marks.
+    let label = [
+        0x53, 0x59, 0x4e, 0x4f, 0x44, 0x4c, 0x4f, 0x47, 0x02, 0x00, 0x00, 0x00, 0x5e, 0xb5, 0x7d,
+        0x3b, 0x89, 0x0b, 0x8d, 0xa2, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x4c, 0xac, 0x5b, 0x8a, 0xf2, 0x62, 0x77, 0xff,
+    ];
+    let mark = [
+        0x8e, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x03, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x22, 0x01, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x15, 0x1f, 0x3d, 0xaa, 0xe8, 0xed, 0x76, 0x64,
+    ];
+    let scratch = Scratch::new("earlier");
+    let path = scratch.log();
+    let mut bytes = vec![0; 3 * 4096 + 2 * (1 << 18)];
+    bytes[..40].copy_from_slice(&label);
+    bytes[4096..4136].copy_from_slice(&mark);
+    fs::write(&path, &bytes).unwrap();
+    let refused = refusal(&path);
+    assert!(
+        refused.ends_with(
+            "this has format 2, which this program cannot read: use the version of the program that wrote it"
+        ),
+        "{refused}"
+    );
+    assert!(fs::read(&path).unwrap() == bytes);
 }
 
 #[test]
