@@ -185,6 +185,74 @@ fn d3_a_log_with_a_mark_is_never_taken_for_a_shorter_one_however_its_ring_has_ch
     assert!(outcomes.harmless > 0 && outcomes.refused > 0 && outcomes.shorter == 0);
 }
 
+/// Returns a log after each of many syncs, with a mark after each. The last ones have gone around the ring.
+fn history() -> Vec<Log> {
+    let mut log = open(blank()).unwrap();
+    let mut states = vec![log.clone()];
+    for turn in 0..50 {
+        append(&mut log, 2 * turn..2 * (turn + 1)).unwrap();
+        log.sync().unwrap();
+        trim(&mut log, (2 * turn).saturating_sub(11)).unwrap();
+        log.mark().unwrap();
+        states.push(log.clone());
+    }
+    states
+}
+
+#[test]
+fn d3_a_lost_or_misdirected_write_of_a_sector_or_a_page_is_noticed_or_harmless() {
+    let states = history();
+    let mut last = states.last().unwrap().clone();
+    let whole = numbers(&mut last);
+    let disk = last.medium();
+    let mut outcomes = Outcomes::default();
+    for size in [512, 4096] {
+        for at in (0..disk.bytes().len()).step_by(size) {
+            let mut replace = |new: &[u8], what: String| {
+                let mut rotten = disk.clone();
+                for (at, byte) in (at..).zip(new) {
+                    let mask = rotten.bytes()[at] ^ byte;
+                    rotten.rot(at, mask);
+                }
+                judge(&mut outcomes, rotten, &whole, 0, &format!("{at}: {what}"));
+            };
+            replace(&vec![0; size], "zeros".to_owned());
+            replace(&vec![0xff; size], "ones".to_owned());
+            for (turn, state) in states.iter().enumerate() {
+                let older = &state.medium().bytes()[at..at + size];
+                replace(older, format!("as after sync {turn}"));
+            }
+            for from in (0..disk.bytes().len()).step_by(size) {
+                replace(&disk.bytes()[from..from + size], format!("that of {from}"));
+            }
+        }
+    }
+    println!("{outcomes:?}");
+    assert!(outcomes.harmless > 1000 && outcomes.refused > 100 && outcomes.shorter == 0);
+}
+
+#[test]
+fn d3_a_file_that_was_cut_off_anywhere_is_refused_also_when_zeros_have_taken_the_place() {
+    let states = history();
+    let mut log = states.last().unwrap().clone();
+    let whole = numbers(&mut log);
+    let bytes = log.medium().bytes();
+    let mut outcomes = Outcomes::default();
+    for len in 0..bytes.len() {
+        let cut = SimulatedDisk::new(bytes[..len].to_vec());
+        assert!(open(cut).is_err(), "{len} bytes");
+        let mut zeroed = bytes.to_vec();
+        zeroed[len..].fill(0);
+        // Without a superblock it is no log any more.
+        if len > 40 {
+            let zeroed = SimulatedDisk::new(zeroed);
+            judge(&mut outcomes, zeroed, &whole, 0, &format!("from {len}"));
+        }
+    }
+    println!("{outcomes:?}");
+    assert!(outcomes.refused > 1000 && outcomes.shorter == 0);
+}
+
 #[test]
 fn d3_rot_is_noticed_while_the_log_is_open_and_nothing_is_written_after_it() {
     let mut log = open(blank()).unwrap();
