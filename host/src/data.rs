@@ -39,8 +39,8 @@ use synod::simulation::{
 use synod::{Durable, NODES_MAX, NodeId, StateMachine, Tracer};
 
 /// Capacity of a node's storage, in bytes of records: more than twice the size of four checkpoints
-/// of the largest possible state, so that checkpoints are written in pages. It is in the label of
-/// every store, so that another value makes existing directories unusable.
+/// of the largest possible state, so that checkpoints are written in pages. It is in every
+/// store, so that another value makes existing directories unusable.
 const ROOM: u32 = 1 << 18;
 
 /// Directory with the durable state of a run.
@@ -232,6 +232,8 @@ where
         return Err(error);
     }
     // A run that is killed does not come here, and the numbers of its beginning stay.
+    simulation.stores_mut().mark()?;
+    client_log.mark()?;
     remember(&mut dir, simulation.stores(), &client_log)?;
     // The states are compared with the answers only now, when all of these are in the log.
     if verdict == Verdict::Done {
@@ -290,7 +292,7 @@ fn remember_members(dir: &mut DataDir, at_end: &MembersAtEnd) -> Result<(), Data
     dir.remember_members(members).map_err(DataError::Store)
 }
 
-/// Stores the number of records of each file in the manifest.
+/// Stores the number of syncs of each file in the manifest.
 fn remember<M: StateMachine, const CLIENTS: usize>(
     dir: &mut DataDir,
     files: &Files<M, CLIENTS>,
@@ -303,9 +305,9 @@ fn remember<M: StateMachine, const CLIENTS: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::FileStorage;
     use synod::machines::{Key, KvCommand};
     use synod::storage::Journal;
+    use synod_store::FileLog;
 
     #[test]
     fn storage_has_room_for_four_checkpoints_of_the_largest_state() {
@@ -315,7 +317,7 @@ mod tests {
         }
         // A header, and at most a page for the session of each of 64 clients.
         let pages = 1 + 64 + machine.snapshot_pages();
-        let largest = Journal::<FileStorage>::checkpoint_max::<Kv<KEYS>, WINDOW>(pages);
+        let largest = Journal::<FileLog>::checkpoint_max::<Kv<KEYS>, WINDOW>(pages);
         let room = usize::try_from(ROOM).unwrap();
         assert!(largest * 4 * 2 < room, "{largest}");
     }

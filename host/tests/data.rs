@@ -17,7 +17,7 @@ use synod::{Digest, NodeId, NodeSet, Proposal, RequestKey, Sink};
 use synod_host::Options;
 use synod_host::data::{Contents, Data, inspect};
 use synod_host::run::KEYS;
-use synod_host::store::{FileStorage, Label};
+use synod_store::FileLog;
 
 /// A cluster so small that a run takes no time, with three clients.
 const SMALL: &str = "6 --nodes 3 --clients 3 --quiet";
@@ -265,6 +265,21 @@ fn d3_a_changed_bit_in_a_record_in_use_is_refused() {
 }
 
 #[test]
+fn d3_decay_of_what_was_synced_last_is_refused_after_a_run_that_has_ended() {
+    // The ring is not full yet, so that the last block is the last in the file.
+    let decay = |file: &Path| {
+        let mut bytes = fs::read(file).unwrap();
+        let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        bytes[last] ^= 1;
+        fs::write(file, bytes).unwrap();
+    };
+    let says = ["node-1.store: this store is damaged", "learner"];
+    is_refused("decayed-node", SMALL, "node-1.store", decay, &says);
+    let says = ["clients.store: the client log is damaged", "new directory"];
+    is_refused("decayed-notes", SMALL, "clients.store", decay, &says);
+}
+
+#[test]
 fn d2_the_directory_of_another_cluster_is_refused() {
     let other = "6 --nodes 5 --clients 3 --quiet";
     let manifest = "cluster.toml";
@@ -438,8 +453,10 @@ fn d3_a_damaged_client_log_has_errors_of_its_own() {
     let says = ["clients.store: the client log is damaged", "new directory"];
     is_refused("notes-cut", SMALL, "clients.store", cut, &says);
     let garble = |file: &Path| {
+        // In both superblocks.
         let mut bytes = fs::read(file).unwrap();
         bytes[5] ^= 1;
+        bytes[4096 + 5] ^= 1;
         fs::write(file, bytes).unwrap();
     };
     is_refused(
@@ -899,38 +916,41 @@ fn a_directory_of_an_earlier_version_is_refused_with_what_to_do() {
     let says = "use the version of the program that wrote it, or begin with a new directory";
     let path = directory("earlier-manifest");
     done(SMALL, &path);
-    let manifest = path.join("cluster.toml");
-    let written = fs::read_to_string(&manifest).unwrap();
-    let earlier = written.replace("format = 3", "format = 2");
-    fs::write(&manifest, &earlier).unwrap();
-    let before = bytes(&path);
-    let output = finished(SMALL, &path);
-    let error = refused(&output);
-    assert!(error.contains("cluster.toml: this has format 2"), "{error}");
-    assert!(error.contains(says), "{error}");
-    assert!(bytes(&path) == before, "something was changed");
+    // The beginning of a manifest of format 3, and of a store in two areas.
+    let manifest = "format = 3\ncluster = \"0x0000000000000000\"\nnodes = 3\nmachine = \"kv\"\n";
+    let label = b"SYNODLOG\x02\0\0\0\x5e\xb5\x7d\x3b\x89\x0b\x8d\xa2\x01\0\0\0\0\0\x04\0\0\0\0\0\x4c\xac\x5b\x8a\xf2\x62\x77\xff";
+    let mut store = label.to_vec();
+    store.resize(3 * 4096 + 2 * (1 << 18), 0);
+    for (file, format, earlier) in [
+        ("cluster.toml", 3, manifest.as_bytes()),
+        ("node-1.store", 2, &store),
+    ] {
+        let whole = fs::read(path.join(file)).unwrap();
+        fs::write(path.join(file), earlier).unwrap();
+        let before = bytes(&path);
+        let output = finished(SMALL, &path);
+        let error = refused(&output);
+        let found = format!("{file}: this has format {format}, which this program cannot read");
+        assert!(error.contains(&found), "{error}");
+        assert!(error.contains(says), "{error}");
+        assert!(bytes(&path) == before, "something was changed");
+        fs::write(path.join(file), whole).unwrap();
+    }
+    done(SMALL, &path);
 
     // A store whose identity record names version 2.
     let path = directory("earlier-records");
     done(SMALL, &path);
-    let manifest = fs::read_to_string(path.join("cluster.toml")).unwrap();
-    let identity = manifest
-        .lines()
-        .find_map(|line| line.strip_prefix("identity = \"0x"));
-    let label = Label {
-        cluster: u64::from_str_radix(identity.unwrap().trim_end_matches('"'), 16).unwrap(),
-        node: NodeId(0),
-        capacity: 1 << 18,
-    };
     let file = path.join("node-0.store");
     let mut records = Vec::new();
-    let mut storage = FileStorage::open(&file, label).unwrap();
+    let mut storage = FileLog::open(&file, 1 << 18).unwrap();
+    let key = storage.key();
     storage
         .read(|record| records.push(record.to_vec()))
         .unwrap();
     drop(storage);
     fs::remove_file(&file).unwrap();
-    let mut storage = FileStorage::create(&file, label).unwrap();
+    let mut storage = FileLog::create_with_key(&file, 1 << 18, key).unwrap();
     let mut patched = 0;
     for mut record in records {
         // The version, a fingerprint, and the numbers of the node, its window and its sessions.
@@ -945,8 +965,7 @@ fn a_directory_of_an_earlier_version_is_refused_with_what_to_do() {
         }
         storage.append(&record).unwrap();
     }
-    storage.sync().unwrap();
-    drop(storage);
+    storage.close().unwrap();
     assert!(patched > 0);
     let before = bytes(&path);
     let output = finished(SMALL, &path);

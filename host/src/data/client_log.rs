@@ -5,13 +5,14 @@
 //! was answered must be in the nodes, see [`consistency`](super::consistency).
 
 use super::error::DataError;
-use crate::store::{DataDir, FileStorage, Seen, StoreError};
+use crate::store::{DataDir, Seen, StoreError};
 use synod::simulation::{Answered, ClientResume, Observer, Violation, WasRead};
 use synod::storage::Storage;
 use synod::{ClientId, Outcome, Reader, RequestNumber, Sink, StateMachine, Writer};
+use synod_store::{FileLog, FileLogError};
 
 /// Number of entries kept besides the last one of each client. It is the number of answers between
-/// two trims, each of which copies the file.
+/// two trims, before each of which the last entry of each client is written again.
 const SPARE_ENTRIES: usize = 1_000;
 
 /// Size of an entry, in bytes. Client, session, number of the request and number of answers, all
@@ -26,8 +27,8 @@ const ENTRY_BYTES: usize = 2 + 8 + 4 + 4;
 /// time.
 #[derive(Debug)]
 pub(super) struct ClientLog {
-    /// The file; a store with a label of its own.
-    storage: FileStorage,
+    /// The file.
+    storage: FileLog,
     /// Last entry of each client. By the number of the client.
     entries: Vec<Option<ClientResume>>,
     /// Number of entries in the file.
@@ -49,7 +50,7 @@ impl ClientLog {
                 }
                 None => sound = false,
             })
-            .map_err(DataError::Store)?;
+            .map_err(of_client_log)?;
         if !sound {
             return Err(DataError::ClientLog(storage.path().to_path_buf()));
         }
@@ -66,9 +67,14 @@ impl ClientLog {
         self.entries.iter().copied().flatten().collect()
     }
 
-    /// Returns the number of records that the file has had.
+    /// Returns the number of syncs that the file has had.
     pub(super) fn seen(&self) -> Seen {
         Seen::of_client_log(&self.storage)
+    }
+
+    /// Marks the file, so that decay of the last entry is noticed, too.
+    pub(super) fn mark(&mut self) -> Result<(), DataError> {
+        self.storage.mark().map_err(of_client_log)
     }
 
     /// Takes the error of the file, if there was one since the last call.
@@ -78,7 +84,7 @@ impl ClientLog {
 
     /// Writes an entry durably. When too many are stale, the last ones are written again and all
     /// before them trimmed.
-    fn write(&mut self, past: ClientResume) -> Result<(), StoreError> {
+    fn write(&mut self, past: ClientResume) -> Result<(), FileLogError> {
         entry(&mut self.entries, past);
         self.append(past)?;
         debug_assert!(
@@ -106,10 +112,14 @@ impl ClientLog {
     }
 
     /// Appends an entry, which is durable only after a sync.
-    fn append(&mut self, past: ClientResume) -> Result<(), StoreError> {
+    fn append(&mut self, past: ClientResume) -> Result<(), FileLogError> {
         self.count += 1;
         self.storage.append(&encode(past))
     }
+}
+
+fn of_client_log(error: FileLogError) -> DataError {
+    DataError::Store(StoreError::of_client_log(error))
 }
 
 /// Replaces the last entry of a client.
@@ -150,7 +160,7 @@ impl ClientLog {
     /// Records where a client is, unless that has failed before.
     fn record(&mut self, past: ClientResume) {
         if self.error.is_none() {
-            self.error = self.write(past).err().map(DataError::Store);
+            self.error = self.write(past).err().map(of_client_log);
         }
     }
 }

@@ -10,6 +10,7 @@ use core::fmt;
 use std::path::PathBuf;
 use synod::storage::{Damage, JournalError, OpenError};
 use synod::{NodeId, RequestKey, RequestNumber, Slot};
+use synod_store::FileLogError;
 
 /// Reason why a run on files did not start, or ended early. Acknowledged requests are still in the directory.
 ///
@@ -38,9 +39,9 @@ pub enum DataError {
         damage: Damage,
     },
     /// A node's store cannot be read, or belongs to another node.
-    Open(PathBuf, OpenError<StoreError>),
+    Open(PathBuf, OpenError<FileLogError>),
     /// A node's store cannot be written.
-    Write(NodeId, JournalError<StoreError>),
+    Write(NodeId, JournalError<FileLogError>),
     /// The client log is damaged.
     ClientLog(PathBuf),
     /// The clients have answers that too few nodes know of: the stores of the nodes are older copies.
@@ -87,8 +88,8 @@ pub enum DataError {
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Store(error)
-            | Self::Open(_, OpenError::Storage(error))
+            Self::Store(error) => error.fmt(f),
+            Self::Open(_, OpenError::Storage(error))
             | Self::Write(_, JournalError::Storage(error)) => error.fmt(f),
             Self::Node { node, error } => {
                 error.fmt(f)?;

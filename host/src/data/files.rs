@@ -2,11 +2,12 @@
 
 use super::error::DataError;
 use crate::run::{PAGE, WINDOW};
-use crate::store::{DataDir, FileStorage, Seen};
+use crate::store::{DataDir, Seen};
 use core::mem;
 use synod::simulation::{Deferred, Failed, Mark, NodeStart, Refused, Scenario, Stores};
-use synod::storage::{Journal, Opened, Storage};
+use synod::storage::{Journal, JournalError, Opened, Storage};
 use synod::{Config, Durable, Duration, Instant, Node, NodeId, NodeSet, StateMachine, Write};
+use synod_store::FileLog;
 
 /// A journal on a file for each node.
 ///
@@ -16,7 +17,7 @@ use synod::{Config, Durable, Duration, Instant, Node, NodeId, NodeSet, StateMach
 pub(super) struct Files<M: StateMachine, const CLIENTS: usize> {
     /// Files by node.
     nodes: Vec<File<M, CLIENTS>>,
-    /// Number of records in each file when it was opened.
+    /// Number of syncs of each file when it was opened.
     opened: Vec<Seen>,
     /// First error of a file since it was asked for.
     error: Option<DataError>,
@@ -28,9 +29,9 @@ pub(super) struct Files<M: StateMachine, const CLIENTS: usize> {
 #[derive(Debug)]
 enum File<M: StateMachine, const CLIENTS: usize> {
     /// Opened, but the node has not started.
-    Opened(Box<Opened<FileStorage, M, WINDOW, CLIENTS>>),
+    Opened(Box<Opened<FileLog, M, WINDOW, CLIENTS>>),
     /// Open while the node is running.
-    Open(Box<Journal<FileStorage>>),
+    Open(Box<Journal<FileLog>>),
     /// Unused, because the node is a learner, or does not run.
     None,
     /// Unusable.
@@ -84,7 +85,19 @@ impl<M: StateMachine, const CLIENTS: usize> Files<M, CLIENTS> {
         new.try_for_each(|node| self.add(dir, scenario, node))
     }
 
-    /// Returns the number of records in each file. A running node's count is the second for its
+    /// Marks the files of all running nodes, so that decay of what they synced last is noticed, too. The others were
+    /// marked when they were opened.
+    pub(super) fn mark(&mut self) -> Result<(), DataError> {
+        for (node, file) in (0..).map(NodeId).zip(&mut self.nodes) {
+            if let File::Open(journal) = file {
+                let marked = journal.storage_mut().mark();
+                marked.map_err(|error| DataError::Write(node, JournalError::Storage(error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the number of syncs of each file. A running node's count is the second for its
     /// store, and the later one is kept.
     pub(super) fn seen(&self) -> Vec<Seen> {
         let mut seen = self.opened.clone();
@@ -130,7 +143,7 @@ fn asking(mut config: Config, present: NodeSet) -> Config {
 }
 
 /// A journal that has been read, and not started.
-type Unstarted<M, const CLIENTS: usize> = Box<Opened<FileStorage, M, WINDOW, CLIENTS>>;
+type Unstarted<M, const CLIENTS: usize> = Box<Opened<FileLog, M, WINDOW, CLIENTS>>;
 
 /// Opens the file of a node. Damaged or older storage is refused: such a node must not vote, and whether it goes on as a
 /// learner or is replaced is for the operator to say.

@@ -12,6 +12,7 @@ use crate::store::{DataDir, Problem};
 use core::fmt;
 use synod::simulation::{Fault, Planned, Scenario, Setting, Simulation};
 use synod::{NodeId, NodeSet, Slot, StateMachine};
+use synod_store::Problem as FileProblem;
 
 /// Number of slots by which a node that has caught up may be behind the furthest one: those that are under way at any time.
 const LAG_MAX: u64 = 16;
@@ -158,11 +159,10 @@ fn is_lost<M: StateMachine, const CLIENTS: usize>(
         Err(DataError::Damaged { .. }) => Ok(true),
         Err(DataError::Node { error, .. }) => match error.problem {
             Problem::Gone(_)
-            | Problem::Damaged(_)
-            | Problem::Lost { .. }
+            | Problem::File(
+                FileProblem::Damaged { .. } | FileProblem::Foreign | FileProblem::NotAFile,
+            )
             | Problem::Older { .. }
-            | Problem::Foreign
-            | Problem::NotAFile
             | Problem::Other { .. }
             | Problem::OtherDirectory => Ok(true),
             _ => Err(DataError::Node { node, error }),

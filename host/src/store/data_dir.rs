@@ -2,8 +2,8 @@
 //!
 //! What the directory adds to its stores is memory about them. A store that is missing was either
 //! never created, or lost with the votes of its node; the manifest knows which. A store with fewer
-//! records than before is an older copy; the manifest counts. And a store from another directory
-//! has another identity in its label.
+//! syncs than before is an older copy; the manifest counts. And a store of another node or from
+//! another directory has another key, as that follows from the identity of the directory.
 //!
 //! A node whose store is lost for good is replaced: see [`DataDir::replace`]. Its number is never used again.
 //!
@@ -13,17 +13,16 @@
 mod replacement;
 
 use super::error::{Problem, StoreError};
-use super::file::FileStorage;
-use super::locked_file::{locked, sync_directory, write_whole};
-use super::manifest::{Cluster, Manifest, Members};
-use super::superblock::{CLIENTS, Label};
+use super::manifest::{CLIENTS, Cluster, Manifest, Members};
+use super::whole_file::{lock, sync_directory, write_whole};
 use core::hash::BuildHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::hash::RandomState;
 use std::io;
 use std::path::{Path, PathBuf};
-use synod::NodeId;
+use synod::{Digest, NODES_MAX, NodeId, Sink};
+use synod_store::FileLog;
 
 /// Name of the manifest.
 const MANIFEST: &str = "cluster.toml";
@@ -99,7 +98,7 @@ impl DataDir {
         if manifest.is_none() {
             must_be_empty(path)?;
         }
-        let lock = lock(path)?;
+        let lock = lock(path, LOCK)?;
         // The manifest is read again, as the previous holder of the lock may have founded a cluster.
         let manifest = match read(&at)? {
             Some(manifest) => manifest,
@@ -126,9 +125,8 @@ impl DataDir {
     ///
     /// # Errors
     ///
-    /// [`Problem::Gone`] if the node's store is missing, or any error of [`FileStorage::open`].
-    pub fn storage(&mut self, node: NodeId) -> Result<FileStorage, StoreError> {
-        let room = self.manifest.cluster.room;
+    /// [`Problem::Gone`] if the node's store is missing, or any error of [`FileLog::open_with_key`].
+    pub fn storage(&mut self, node: NodeId) -> Result<FileLog, StoreError> {
         if node.0 >= self.nodes || self.manifest.replaced.contains_key(&node) {
             return Err(Problem::NoSuchNode(node).at(&self.path));
         }
@@ -136,42 +134,40 @@ impl DataDir {
             node != CLIENTS,
             "a cluster has fewer nodes than that number"
         );
-        let label = self.label(node, room);
-        let path = self.store(node);
-        if self.is_provisioned(node) {
-            return FileStorage::open(&path, label).map_err(of_this_directory);
-        }
-        // An existing file was created just before a loss of power, and nothing was ever written to it.
-        let storage = if path.exists() {
-            FileStorage::open(&path, label).map_err(of_this_directory)?
+        let room = capacity(self.manifest.cluster.room);
+        let (path, key) = (self.store(node), self.key(node));
+        let is_provisioned = self.is_provisioned(node);
+        // The file of a node without storage was created just before a loss of power, and nothing was ever written to it.
+        let opened = if is_provisioned || path.exists() {
+            FileLog::open_with_key(&path, room, key)
         } else {
-            FileStorage::create(&path, label)?
+            FileLog::create_with_key(&path, room, key)
         };
-        // The manifest is written before the node can act on its store, so that from here on its loss is detected.
-        let mut manifest = self.manifest.clone();
-        // A loss of power before this leaves a store without votes, which is opened as above.
-        manifest.provisioned.insert(node);
-        self.update(manifest)?;
-        Ok(storage)
+        let log = opened.map_err(|error| self.problem_of(node, error.problem).at(&path))?;
+        if !is_provisioned {
+            // The manifest is written before the node can act on its store, so that from here on its loss is detected.
+            let mut manifest = self.manifest.clone();
+            manifest.provisioned.insert(node);
+            self.update(manifest)?;
+        }
+        Ok(log)
     }
 
     /// Opens the client log, or creates it if no node has been given storage yet.
     ///
     /// # Errors
     ///
-    /// [`Problem::ClientLogGone`] if it is missing, or any error of [`FileStorage::open`].
-    pub fn clients(&mut self) -> Result<FileStorage, StoreError> {
-        let label = self.label(CLIENTS, CLIENTS_ROOM);
-        let path = self.client_log();
+    /// [`Problem::ClientLogGone`] if it is missing, or any error of [`FileLog::open_with_key`].
+    pub fn clients(&mut self) -> Result<FileLog, StoreError> {
+        let (path, key, room) = (self.client_log(), self.key(CLIENTS), capacity(CLIENTS_ROOM));
         let opened = if path.exists() {
-            FileStorage::open(&path, label)
+            FileLog::open_with_key(&path, room, key)
         } else if self.manifest.provisioned.is_empty() {
-            FileStorage::create(&path, label)
+            FileLog::create_with_key(&path, room, key)
         } else {
-            Err(Problem::ClientLogGone.at(&path))
+            return Err(Problem::ClientLogGone.at(&path));
         };
-        opened
-            .map_err(|StoreError { path, problem }| Problem::ClientLog(Box::new(problem)).at(&path))
+        opened.map_err(StoreError::of_client_log)
     }
 
     /// Returns the path of the directory.
@@ -195,15 +191,12 @@ impl DataDir {
     ///
     /// [`Problem::Older`].
     pub fn must_be_newest(&self, storage: Seen) -> Result<(), StoreError> {
-        let Seen { node, records } = storage;
-        let known = self.manifest.records.get(&node).copied().unwrap_or(0);
-        if records >= known {
+        let Seen { node, syncs: found } = storage;
+        let known = self.manifest.syncs.get(&node).copied().unwrap_or(0);
+        if found >= known {
             return Ok(());
         }
-        let older = Problem::Older {
-            found: records,
-            known,
-        };
+        let older = Problem::Older { found, known };
         Err(if node == CLIENTS {
             Problem::ClientLog(Box::new(older)).at(&self.client_log())
         } else {
@@ -211,7 +204,7 @@ impl DataDir {
         })
     }
 
-    /// Writes the numbers of records of the stores to the manifest. From then on an older copy of a store is detected,
+    /// Writes the numbers of syncs of the stores to the manifest. From then on an older copy of a store is detected,
     /// unless the manifest is an older copy, too.
     ///
     /// # Errors
@@ -221,8 +214,8 @@ impl DataDir {
         let mut manifest = self.manifest.clone();
         let stores = stores.into_iter();
         manifest
-            .records
-            .extend(stores.map(|seen| (seen.node, seen.records)));
+            .syncs
+            .extend(stores.map(|seen| (seen.node, seen.syncs)));
         self.update(manifest)
     }
 
@@ -240,31 +233,53 @@ impl DataDir {
         Ok(())
     }
 
-    /// Returns the label of a store in this directory. The identity is in it, so that a store
-    /// copied from another directory is noticed.
-    pub(super) fn label(&self, node: NodeId, capacity: u32) -> Label {
-        Label {
-            cluster: self.manifest.identity,
-            node,
-            capacity,
+    /// Returns the key of a store in this directory. It is as random as the identity, from which it follows.
+    fn key(&self, node: NodeId) -> u64 {
+        let mut digest = Digest::new();
+        digest.put_u64(self.manifest.identity);
+        digest.put_u64(node.0.into());
+        digest.value()
+    }
+
+    /// Returns the problem with the store of a node.
+    fn problem_of(&self, node: NodeId, problem: synod_store::Problem) -> Problem {
+        let key = match problem {
+            synod_store::Problem::Missing => return Problem::Gone(node),
+            synod_store::Problem::OtherKey(key) => key,
+            problem => return problem.into(),
+        };
+        let mut owners = (0..NODES_MAX).map(NodeId).chain([CLIENTS]);
+        match owners.find(|owner| self.key(*owner) == key) {
+            None => Problem::OtherDirectory,
+            Some(CLIENTS) => synod_store::Problem::Foreign.into(),
+            Some(owner) => Problem::Other {
+                what: "node",
+                found: owner.to_string(),
+                expected: node.to_string(),
+            },
         }
     }
 }
 
-/// Number of records of a store.
+/// Returns a capacity in bytes as a log takes it.
+fn capacity(room: u32) -> usize {
+    usize::try_from(room).unwrap_or(usize::MAX)
+}
+
+/// Number of syncs of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Seen {
     /// Node of the store.
     node: NodeId,
-    /// Number of synced records so far.
-    records: u64,
+    /// Number of syncs so far.
+    syncs: u64,
 }
 
 impl Seen {
-    /// Returns the number of records in a node's store.
-    pub fn of(node: NodeId, storage: &FileStorage) -> Self {
-        let records = storage.synced();
-        Self { node, records }
+    /// Returns the number of syncs of a node's store.
+    pub fn of(node: NodeId, storage: &FileLog) -> Self {
+        let syncs = storage.syncs();
+        Self { node, syncs }
     }
 
     /// Returns the node of the store; of the client log, a number that no node has.
@@ -272,19 +287,9 @@ impl Seen {
         self.node
     }
 
-    /// Returns the number of records in the client log.
-    pub fn of_client_log(storage: &FileStorage) -> Self {
+    /// Returns the number of syncs of the client log.
+    pub fn of_client_log(storage: &FileLog) -> Self {
         Self::of(CLIENTS, storage)
-    }
-}
-
-/// A store with another identity in its label belongs to another directory.
-fn of_this_directory(error: StoreError) -> StoreError {
-    match error.problem {
-        Problem::Other {
-            what: "cluster", ..
-        } => Problem::OtherDirectory.at(&error.path),
-        _ => error,
     }
 }
 
@@ -304,7 +309,7 @@ fn found(path: &Path, at: &Path, expected: &Cluster) -> Result<Manifest, StoreEr
         provisioned: BTreeSet::new(),
         identity: draw(),
         members: Members::founding(expected.nodes),
-        records: BTreeMap::new(),
+        syncs: BTreeMap::new(),
         replaced: BTreeMap::new(),
     };
     write(at, &manifest)?;
@@ -329,17 +334,6 @@ fn must_be_empty(path: &Path) -> Result<(), StoreError> {
         });
     }
     Ok(())
-}
-
-/// Locks a directory against other processes. The file stays when the lock ends, since deleting it
-/// would let two processes lock two files of one name.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let at = path.join(LOCK);
-    let open = || locked(File::create(&at).map_err(Problem::of)?);
-    open().map_err(|problem| match problem {
-        Problem::InUse => Problem::InUse.at(path),
-        problem => problem.at(&at),
-    })
 }
 
 /// Reads a manifest; `None` if there is no file.

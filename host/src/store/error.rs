@@ -8,7 +8,7 @@ use core::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use synod::NodeId;
-use synod::storage::JOURNAL_RECORD_MAX;
+use synod_store::{FileLogError, RESTORE_OR_LEARN};
 
 /// Reason why a store or a data directory cannot be used. Nothing in it was changed unless the variant says so.
 ///
@@ -28,20 +28,12 @@ pub struct StoreError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Problem {
+    /// A problem with a file as such.
+    File(synod_store::Problem),
     /// The store of a node is missing.
     Gone(NodeId),
     /// The nodes have storage, but the client log is missing.
     ClientLogGone,
-    /// The path of a new store already exists.
-    Exists,
-    /// The path is not a file.
-    NotAFile,
-    /// Permission to read or write is missing, or the file system is read-only.
-    Denied(io::Error),
-    /// Another process has it open.
-    InUse,
-    /// The file is not a store.
-    Foreign,
     /// It was written in another format; the number of the format.
     Version(u64),
     /// A property differs from the expected one.
@@ -53,34 +45,17 @@ pub enum Problem {
         /// Value expected.
         expected: String,
     },
-    /// The contents have changed since they were written, or are incomplete.
-    Damaged(String),
     /// It is an intact but older copy.
     Older {
-        /// Number of records found.
+        /// Number of syncs found.
         found: u64,
-        /// Number of records when the cluster last ran.
+        /// Number of syncs when the cluster last ran.
         known: u64,
     },
     /// A problem with the client log.
     ClientLog(Box<Self>),
     /// It is the store of another directory.
     OtherDirectory,
-    /// A synced record cannot be read, because it has changed or is missing.
-    Lost {
-        /// Number of records before it, including trimmed ones.
-        found: u64,
-        /// Number of records synced.
-        synced: u64,
-    },
-    /// A record exceeds the maximum length; its length in bytes. It was not appended.
-    TooLong(usize),
-    /// There is no room for a record, which was not appended; the capacity in bytes.
-    Full(u32),
-    /// An operation failed. Writes since the last sync may be present or not.
-    Io(io::Error),
-    /// An operation failed earlier, and nothing was attempted since.
-    Failed,
     /// The path is not a directory.
     NotADirectory,
     /// The parent directory does not exist.
@@ -95,99 +70,37 @@ pub enum Problem {
     NoSuchNode(NodeId),
 }
 
-/// Remedy for the loss of a node's votes.
-const RESTORE_OR_LEARN: &str = "restore this file as it was when the node last stopped, never an older copy; \
-                                or restart the node as a learner, which never votes";
-
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::File(problem) => problem.fmt(f),
             Self::ClientLog(problem) => problem.fmt_of_client_log(f),
-            Self::Gone(_) | Self::Older { .. } | Self::Damaged(_) | Self::Lost { .. } => {
-                self.fmt_loss(f)
-            }
-            Self::Denied(_)
-            | Self::InUse
-            | Self::Io(_)
-            | Self::Failed
-            | Self::Full(_)
-            | Self::TooLong(_) => self.fmt_refusal(f),
-            Self::NotADirectory
-            | Self::NoParent
-            | Self::NotEmpty(_)
-            | Self::ManifestGone
-            | Self::ManifestDamaged(_)
-            | Self::NoSuchNode(_)
-            | Self::ClientLogGone => self.fmt_of_directory(f),
-            Self::Exists
-            | Self::NotAFile
-            | Self::Foreign
-            | Self::Version(_)
-            | Self::Other { .. }
-            | Self::OtherDirectory => self.fmt_mistake(f),
-        }
-    }
-}
-
-/// The groups of problems, by what a person can do about them. A problem never comes to another group than its own.
-impl Problem {
-    /// Formats the loss of records that a node relies on, which no process can make good.
-    fn fmt_loss(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
             Self::Gone(node) => write!(
                 f,
                 "the storage of {node} is missing, and with it the votes of the node: {RESTORE_OR_LEARN}"
             ),
+            Self::ClientLogGone => write!(
+                f,
+                "the client log is missing, and with it the answers that the clients received: {RESTORE_OR_FOUND}"
+            ),
+            Self::Version(found) => write!(
+                f,
+                "this has format {found}, which this program cannot read: use the version of the program that wrote it, or begin with a new directory"
+            ),
+            Self::Other {
+                what,
+                found,
+                expected,
+            } => write!(
+                f,
+                "this has {what} {found}, but {expected} was expected: use the options of this cluster, or another directory"
+            ),
             Self::Older { found, known } => {
                 write!(f, "{}: {RESTORE_OR_LEARN}", Older(*found, *known))
             }
-            Self::Damaged(what) => write!(f, "this store is damaged ({what}): {RESTORE_OR_LEARN}"),
-            Self::Lost { found, synced } => write!(
-                f,
-                "this store is damaged ({}): {RESTORE_OR_LEARN}",
-                Cut(*found, *synced)
+            Self::OtherDirectory => f.write_str(
+                "this is the store of another directory: restore the original one, or name the directory that it belongs to",
             ),
-            other => {
-                debug_assert!(false, "{other:?} is of another group");
-                Ok(())
-            }
-        }
-    }
-
-    /// Formats an operation that the system or the store refused, with intact files.
-    fn fmt_refusal(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Denied(error) => write!(
-                f,
-                "this must be readable and writable, and is not ({error}): give this user permission to write it"
-            ),
-            Self::InUse => f.write_str(
-                "another process has this open: stop that process first, or name another directory",
-            ),
-            Self::Io(error) => write!(
-                f,
-                "this cannot be read or written ({error}): check the disk, and start the node again"
-            ),
-            Self::Failed => f.write_str(
-                "an operation on this failed earlier: check the disk, and start the node again",
-            ),
-            Self::Full(capacity) => {
-                write!(f, "there is no room for another record in {capacity} bytes")
-            }
-            Self::TooLong(len) => write!(
-                f,
-                "a record has {len} bytes, but at most {JOURNAL_RECORD_MAX} are allowed"
-            ),
-            other => {
-                debug_assert!(false, "{other:?} is of another group");
-                Ok(())
-            }
-        }
-    }
-
-    /// Formats a problem with the directory as a whole, its manifest or its client log.
-    fn fmt_of_directory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
             Self::NotADirectory => f.write_str("this is not a directory, but one was expected"),
             Self::NoParent => f.write_str(
                 "the parent directory does not exist: create it first, or name another directory",
@@ -205,48 +118,6 @@ impl Problem {
             Self::NoSuchNode(node) => {
                 write!(f, "there is no {node} in the cluster of this directory")
             }
-            Self::ClientLogGone => write!(
-                f,
-                "the client log is missing, and with it the answers that the clients received: {RESTORE_OR_FOUND}"
-            ),
-            other => {
-                debug_assert!(false, "{other:?} is of another group");
-                Ok(())
-            }
-        }
-    }
-
-    /// Formats a path that names something else than the store that was meant.
-    fn fmt_mistake(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exists => {
-                f.write_str("a new store cannot be created here: the path already exists")
-            }
-            Self::NotAFile => {
-                f.write_str("this is not a file, but the store of a node was expected")
-            }
-            Self::Foreign => f.write_str(
-                "this is not the store of a node: name the right file or directory",
-            ),
-            Self::Version(found) => write!(
-                f,
-                "this has format {found}, which this program cannot read: use the version of the program that wrote it, or begin with a new directory"
-            ),
-            Self::Other {
-                what,
-                found,
-                expected,
-            } => write!(
-                f,
-                "this has {what} {found}, but {expected} was expected: use the options of this cluster, or another directory"
-            ),
-            Self::OtherDirectory => f.write_str(
-                "this is the store of another directory: restore the original one, or name the directory that it belongs to",
-            ),
-            other => {
-                debug_assert!(false, "{other:?} is of another group");
-                Ok(())
-            }
         }
     }
 }
@@ -260,11 +131,18 @@ impl fmt::Display for StoreError {
 impl core::error::Error for StoreError {}
 
 impl StoreError {
+    /// Returns the error of the client log.
+    pub fn of_client_log(error: FileLogError) -> Self {
+        Problem::ClientLog(Box::new(error.problem.into())).at(&error.path)
+    }
+
     /// True if the store of a node is missing, damaged or older than it was, so that it is no use to wait.
     pub const fn is_lost(&self) -> bool {
         matches!(
             self.problem,
-            Problem::Gone(_) | Problem::Damaged(_) | Problem::Lost { .. } | Problem::Older { .. }
+            Problem::Gone(_)
+                | Problem::File(synod_store::Problem::Damaged { .. })
+                | Problem::Older { .. }
         )
     }
 }
@@ -273,7 +151,7 @@ impl StoreError {
 const RESTORE_OR_FOUND: &str = "restore this file as it was when the cluster last stopped, never an older copy; \
                                 or begin with a new directory";
 
-/// Number of records found in an older copy, and number known before.
+/// Number of syncs of an older copy, and number known before.
 struct Older(u64, u64);
 
 impl fmt::Display for Older {
@@ -281,20 +159,7 @@ impl fmt::Display for Older {
         let Self(found, known) = self;
         write!(
             f,
-            "this is an older copy (it ends after record {found}, and there were {known} when the cluster last ran)"
-        )
-    }
-}
-
-/// Number of records before the first one that cannot be read, and number synced.
-struct Cut(u64, u64);
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(found, synced) = self;
-        write!(
-            f,
-            "it can be read up to record {found}, and {synced} were synced"
+            "this is an older copy (it ends after sync {found}, and there were {known} when the cluster last ran)"
         )
     }
 }
@@ -302,14 +167,12 @@ impl fmt::Display for Cut {
 impl Problem {
     /// Formats a problem with the client log, where the remedies for nodes do not apply.
     fn fmt_of_client_log(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use synod_store::Problem as File;
         match self {
-            Self::Damaged(what) => {
-                write!(f, "the client log is damaged ({what}): {RESTORE_OR_FOUND}")
-            }
-            Self::Lost { found, synced } => {
-                let cut = Cut(*found, *synced);
-                write!(f, "the client log is damaged ({cut}): {RESTORE_OR_FOUND}")
-            }
+            Self::File(File::Damaged { at, what }) => write!(
+                f,
+                "the client log is damaged at byte {at} ({what}): {RESTORE_OR_FOUND}"
+            ),
             Self::Older { found, known } => {
                 write!(
                     f,
@@ -317,17 +180,19 @@ impl Problem {
                     Older(*found, *known)
                 )
             }
-            Self::Gone(_) => fmt::Display::fmt(&Self::ClientLogGone, f),
-            Self::NotAFile => f.write_str("this is not a file, but the client log was expected"),
-            Self::Foreign | Self::Other { .. } | Self::OtherDirectory => write!(
+            Self::File(File::Missing) => fmt::Display::fmt(&Self::ClientLogGone, f),
+            Self::File(File::NotAFile) => {
+                f.write_str("this is not a file, but the client log was expected")
+            }
+            Self::File(File::Foreign | File::OtherKey(_) | File::OtherCapacity { .. }) => write!(
                 f,
                 "this is not the client log of this directory: {RESTORE_OR_FOUND}"
             ),
-            Self::Io(error) => write!(
+            Self::File(File::Io(error)) => write!(
                 f,
                 "this cannot be read or written ({error}): check the disk, and repeat the command"
             ),
-            Self::Failed => f.write_str(
+            Self::File(File::Failed) => f.write_str(
                 "an operation on this failed earlier: check the disk, and repeat the command",
             ),
             other => fmt::Display::fmt(other, f),
@@ -345,12 +210,17 @@ impl Problem {
     /// Converts an error of an operation on an existing file or directory.
     pub(super) fn of(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Self::Denied(error)
-            }
-            io::ErrorKind::IsADirectory => Self::NotAFile,
             io::ErrorKind::NotADirectory => Self::NotADirectory,
-            _ => Self::Io(error),
+            _ => Self::File(error.into()),
+        }
+    }
+}
+
+impl From<synod_store::Problem> for Problem {
+    fn from(problem: synod_store::Problem) -> Self {
+        match problem {
+            synod_store::Problem::Version(found) => Self::Version(found),
+            problem => Self::File(problem),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Manifest of a data directory: a file that names the cluster and its members, the nodes that have storage, and the
-//! records of each.
+//! syncs of each.
 //!
 //! Stores alone cannot tell that one of them is missing, or older than the others. The manifest
-//! can: it names the nodes that were ever given a store, and counts the records that each had when
+//! can: it names the nodes that were ever given a store, and counts the syncs that each had when
 //! the cluster last started or stopped. It names the nodes whose storage was lost for good, which are never started again,
 //! and those in their place. It is small, is replaced as a whole, and is written by nobody else, so that any other text
 //! than the one that was written is damage.
 //!
 //! ```toml
-//! format = 3
+//! format = 4
 //! cluster = "0x00000000000000a5"
 //! nodes = 3
 //! machine = "kv"
@@ -22,7 +22,7 @@
 //! members = [0, 1, 3]
 //! removed = [2]
 //!
-//! [records]
+//! [syncs]
 //! 0 = 52
 //! 1 = 49
 //! 3 = 31
@@ -33,15 +33,17 @@
 //! ```
 
 use super::error::Problem;
-use super::superblock::CLIENTS;
 use core::fmt::Display;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use synod::{Digest, Epoch, NodeId, NodeSet, Sink};
 
-/// Number of the format. Directories of formats 1 and 2 have stores with records of an earlier version, which cannot be
-/// read.
-const FORMAT: u64 = 3;
+/// Number of the format. Directories of formats 1 and 2 have stores with records of an earlier version, and those of
+/// format 3 have stores in two areas; none of them can be read.
+const FORMAT: u64 = 4;
+
+/// Node number that stands for the clients, as the owner of the client log. No cluster has a node of this number.
+pub(super) const CLIENTS: NodeId = NodeId(u16::MAX);
 
 /// First lines of a manifest.
 const HEAD: &str =
@@ -73,8 +75,8 @@ pub(super) struct Manifest {
     pub(super) identity: u64,
     /// Membership when the cluster last stopped.
     pub(super) members: Members,
-    /// Number of records in each store when it was last written down; a store never has fewer.
-    pub(super) records: BTreeMap<NodeId, u64>,
+    /// Number of syncs of each store when it was last written down; a store never has fewer.
+    pub(super) syncs: BTreeMap<NodeId, u64>,
     /// Nodes whose storage was lost for good, with the node that took the place of each.
     pub(super) replaced: BTreeMap<NodeId, NodeId>,
 }
@@ -132,18 +134,18 @@ struct Table {
     members: BTreeSet<u16>,
     /// Nodes that were removed before.
     removed: BTreeSet<u16>,
-    /// Number of records of each store, by its node, and of the client log under `clients`.
+    /// Number of syncs of each store, by its node, and of the client log under `clients`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    records: BTreeMap<String, u64>,
+    syncs: BTreeMap<String, u64>,
     /// Node in the place of each node whose storage was lost.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     replaced: BTreeMap<String, u16>,
 }
 
-/// Key of the client log in the table of records.
+/// Key of the client log in the table of syncs.
 const CLIENT_LOG: &str = "clients";
 
-/// Returns the key of a store in the table of records.
+/// Returns the key of a store in the table of syncs.
 fn key_of(node: NodeId) -> String {
     if node == CLIENTS {
         CLIENT_LOG.to_owned()
@@ -205,8 +207,8 @@ impl Manifest {
             members: numbers(members),
             removed: numbers(removed),
             replaced: replaced.map(|(lost, by)| (key_of(*lost), by.0)).collect(),
-            records: self
-                .records
+            syncs: self
+                .syncs
                 .iter()
                 .map(|(node, count)| (key_of(*node), *count))
                 .collect(),
@@ -227,8 +229,8 @@ impl Manifest {
             return Err(Problem::Version(format));
         }
         let table: Table = toml::from_str(text).map_err(damaged)?;
-        let records = table.records.iter();
-        let records = records.map(|(key, count)| node_of(key).map(|node| (node, *count)));
+        let syncs = table.syncs.iter();
+        let syncs = syncs.map(|(key, count)| node_of(key).map(|node| (node, *count)));
         let replaced = table.replaced.iter();
         let replaced = replaced.map(|(key, by)| node_of(key).map(|lost| (lost, NodeId(*by))));
         let set = |nodes: &BTreeSet<u16>| nodes.iter().map(|node| NodeId(*node)).collect();
@@ -248,7 +250,7 @@ impl Manifest {
                 removed: set(&table.removed),
             },
             replaced: replaced.collect::<Result<_, Problem>>()?,
-            records: records.collect::<Result<_, Problem>>()?,
+            syncs: syncs.collect::<Result<_, Problem>>()?,
         };
         // Stricter than a comparison of digests: it refuses a text that someone has formatted anew,
         // too.
@@ -314,7 +316,7 @@ mod tests {
                 members: NodeSet::first(3),
                 removed: NodeSet::only(NodeId(3)),
             },
-            records: [(NodeId(0), 12), (NodeId(4), 13), (CLIENTS, 14)].into(),
+            syncs: [(NodeId(0), 12), (NodeId(4), 13), (CLIENTS, 14)].into(),
             replaced: [(NodeId(3), NodeId(5))].into(),
         }
     }
@@ -344,7 +346,7 @@ mod tests {
 
     #[test]
     fn another_format_is_reported_before_any_other_problem() {
-        for format in [1, 2, 4] {
+        for format in [1, 2, 3, 5] {
             let other = format!("format = {format}\nwhat = \"else\"\n");
             let problem = Manifest::parse(&other).unwrap_err();
             assert!(matches!(problem, Problem::Version(found) if found == format));

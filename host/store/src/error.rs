@@ -116,7 +116,7 @@ impl fmt::Display for Problem {
                 "a log cannot have a capacity of {capacity} bytes: it must be between {CAPACITY_MIN} and {CAPACITY_MAX}"
             ),
             Self::Damaged { at, what } => {
-                write!(f, "this is damaged at byte {at} ({what}): {RESTORE_OR_LEARN}")
+                write!(f, "this store is damaged at byte {at} ({what}): {RESTORE_OR_LEARN}")
             }
             Self::DiskFull { needed, error } => write!(
                 f,

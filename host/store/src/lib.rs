@@ -1,7 +1,8 @@
 //! Storage for the records of a node: a log in one preallocated file, with one sync a commit.
 //!
-//! [`FileLog`] implements [`Storage`](synod::storage::Storage) for a server, whose every answer waits for its disk. What was
-//! appended since the last sync is written as one *block*, by one write and one `fdatasync`.
+//! [`FileLog`] implements [`Storage`](synod::storage::Storage) for nodes whose every answer waits for a disk: servers, and
+//! simulated clusters on files. What was appended since the last sync is written as one *block*, by one write and one
+//! `fdatasync`.
 //!
 //! # The file
 //!
@@ -42,8 +43,9 @@
 //! - **Bit rot** in any needed block but the last is an error. So is rot in the last one if a mark tells of it. One
 //!   superblock and one mark may rot without harm.
 //! - **Rot in the last block before a mark is not noticed**: it looks like a write that was torn. The log then ends with the
-//!   block before. [`FileLog::close`] writes a mark, and a server calls [`FileLog::mark`] when it has nothing else to do,
-//!   so that only a block that was written just before a kill or a loss of power can be lost in this way.
+//!   block before. [`FileLog::close`] writes a mark, and a server calls [`FileLog::mark`] when it has nothing else to do, and
+//!   a run on files at its end, so that only a block that was written just before a kill or a loss of power can be lost in
+//!   this way.
 //! - **An older copy of the whole file is not noticed** by the log itself. Nobody must restore one. Whoever has written down
 //!   elsewhere how many syncs there were ([`FileLog::syncs`]) notices it.
 //! - It is assumed that a disk which loses power while it writes a sector does not change bytes of the sector that are
