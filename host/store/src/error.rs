@@ -120,7 +120,7 @@ impl fmt::Display for Problem {
             }
             Self::DiskFull { needed, error } => write!(
                 f,
-                "there is no room for a file of {needed} bytes ({error}): make room, or choose a smaller capacity"
+                "there is no room for a file of {needed} bytes ({error}): make room, or name a path on another disk"
             ),
             Self::TooLong(len) => write!(
                 f,
