@@ -226,6 +226,8 @@ fn d3_a_truncated_file_is_refused() {
     };
     let says = ["node-1.store", "damaged", "learner"];
     is_refused("cut-short", SMALL, "node-1.store", cut, &says);
+    let clear = |file: &Path| fs::write(file, "").unwrap();
+    is_refused("cut-to-nothing", SMALL, "node-1.store", clear, &says);
 }
 
 #[test]

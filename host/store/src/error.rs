@@ -157,6 +157,14 @@ impl FileLogError {
 }
 
 impl Problem {
+    /// Returns the problem of a file that is as it was created only up to this byte, and ends there or should.
+    pub(crate) const fn other_length(at: u64) -> Self {
+        Self::Damaged {
+            at,
+            what: "the file has another length",
+        }
+    }
+
     pub(crate) fn at(self, path: &Path) -> FileLogError {
         FileLogError {
             path: path.to_path_buf(),

@@ -190,10 +190,7 @@ impl<M: Medium> FileLog<M> {
         }
         let len = medium.len()?;
         if len != superblock.file_len() {
-            return Err(Problem::Damaged {
-                at: len.min(superblock.file_len()),
-                what: "the file has another length",
-            });
+            return Err(Problem::other_length(len.min(superblock.file_len())));
         }
         let (mark, mark_at) = Mark::read(&medium, superblock.key)?;
         let recovered = recovery::recover(&medium, superblock, mark)?;

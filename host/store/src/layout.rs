@@ -74,8 +74,18 @@ impl Superblock {
 
     /// Returns the superblock of a file, and whether both copies of it are intact.
     pub(crate) fn read(medium: &impl Medium) -> Result<(Self, bool), Problem> {
-        if medium.len()? < RING_AT {
-            return Err(Problem::Foreign);
+        let len = medium.len()?;
+        if len < RING_AT {
+            let mut magic = MAGIC;
+            let (begin, _) = magic.split_at_mut(usize::try_from(len.min(8)).unwrap_or_default());
+            medium.read_at(0, begin)?;
+            // An empty file is also taken for a log that was cut off, as nothing else is written to such a path.
+            let is_cut = MAGIC.starts_with(begin);
+            return Err(if is_cut {
+                Problem::other_length(len)
+            } else {
+                Problem::Foreign
+            });
         }
         let mut copies = [Copy::Foreign; 2];
         for (copy, offset) in copies.iter_mut().zip(SUPERBLOCKS_AT) {

@@ -269,7 +269,12 @@ fn what_is_not_this_log_is_refused_with_a_remedy_and_left_as_it_is() {
         bytes[at] ^= 2;
         bytes[4096 + at] ^= 2;
     };
-    assert!(changed(&|bytes| bytes.clear()).contains("not the log of a node"));
+    assert!(changed(&|bytes| bytes.clear()).contains("damaged at byte 0 (the file has another"));
+    assert!(
+        changed(&|bytes| bytes.truncate(100)).contains("damaged at byte 100 (the file has another")
+    );
+    let text = |bytes: &mut Vec<u8>| *bytes = b"some other file".to_vec();
+    assert!(changed(&text).contains("not the log of a node"));
     assert!(changed(&|bytes| both(bytes, 3)).contains("not the log of a node"));
     assert!(changed(&|bytes| both(bytes, 8)).contains("this has format 3"));
     assert!(
