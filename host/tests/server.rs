@@ -147,6 +147,19 @@ fn the_nodes_end_with_the_program_and_go_on_with_the_next() {
 }
 
 #[test]
+#[ignore = "needs redis-py: pip install redis"]
+fn programs_that_use_redis_py_work() {
+    let data = directory("redis-py");
+    let cluster = Cluster::start(&data);
+    assert_eq!(cluster.ask(0, "PING"), "+PONG");
+    let ports = [cluster.port, cluster.port + 2].map(|port| port.to_string());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/redis_client.py");
+    let ended = Command::new("python3").arg(script).args(ports).output();
+    let ended = ended.unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+}
+
+#[test]
 fn an_operator_sees_who_leads_and_who_is_a_member() {
     let data = directory("shown-cluster");
     let cluster = Cluster::start(&data);
