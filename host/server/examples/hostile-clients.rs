@@ -5,7 +5,7 @@
 //! $ cargo run --release -p synod-server --example hostile-clients -- 127.0.0.1:7379
 //! ```
 //!
-//! It goes on until its standard input ends, and then prints what it has done. What good clients get meanwhile is measured
+//! It goes on until its standard input ends, and then prints what it has done. Words behind the addresses choose attacks. What good clients get meanwhile is measured
 //! by `.ci/compare-servers`.
 
 use core::net::SocketAddr;
@@ -37,15 +37,24 @@ const ATTACKS: [(&str, Attack); 6] = [
 static ENDED: AtomicBool = AtomicBool::new(false);
 
 fn main() {
-    let servers: Result<Vec<SocketAddr>, _> =
-        std::env::args().skip(1).map(|arg| arg.parse()).collect();
-    let servers = match servers {
-        Ok(servers) if !servers.is_empty() => servers,
-        _ => {
-            eprintln!("usage: hostile-clients ADDRESS...   such as 127.0.0.1:7379");
-            std::process::exit(2);
+    let (mut servers, mut chosen) = (Vec::new(), Vec::new());
+    for arg in std::env::args().skip(1) {
+        match arg.parse::<SocketAddr>() {
+            Ok(server) => servers.push(server),
+            Err(_) => chosen.push(arg),
         }
-    };
+    }
+    let is_known = |word: &String| ATTACKS.iter().any(|(what, _)| what.contains(word.as_str()));
+    if servers.is_empty() || !chosen.iter().all(is_known) {
+        eprintln!(
+            "usage: hostile-clients ADDRESS... [ATTACK...]   such as 127.0.0.1:7379 garbage; the attacks:"
+        );
+        for (what, _) in ATTACKS {
+            eprintln!("  {what}");
+        }
+        std::process::exit(2);
+    }
+    let is_chosen = |what: &str| chosen.is_empty() || chosen.iter().any(|word| what.contains(word));
     // What a system refuses to open is not there.
     let idle: Vec<_> = servers
         .iter()
@@ -55,7 +64,10 @@ fn main() {
         .collect();
     let counts: [AtomicU64; ATTACKS.len()] = Default::default();
     thread::scope(|threads| {
-        for ((_, attack), count) in ATTACKS.iter().zip(&counts) {
+        for ((what, attack), count) in ATTACKS.iter().zip(&counts) {
+            if !is_chosen(what) {
+                continue;
+            }
             let servers = &servers;
             threads.spawn(move || attack_all(servers, *attack, count));
         }

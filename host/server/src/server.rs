@@ -17,6 +17,7 @@ use crate::start::{Started, start};
 use crate::tls::Identity;
 use crate::view::{Taken, View};
 use clock::Clock;
+use core::cell::OnceCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration as Wait;
 use mio::net::TcpListener;
@@ -315,6 +316,7 @@ impl Server {
             port: self.addresses.clients.port(),
             password: self.password.as_deref(),
             taken: Taken::default(),
+            info: OnceCell::new(),
         };
         self.clients.advance(now.monotonic, &mut view);
         let Taken {

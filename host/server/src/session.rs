@@ -25,7 +25,7 @@ pub trait Surroundings {
     /// The password of clients; `None` if there is none.
     fn password(&self) -> Option<&[u8]>;
     /// The text of `INFO`.
-    fn info(&self) -> String;
+    fn info(&self) -> &str;
     /// The reply to `SYNOD.STATUS`.
     fn status(&self) -> Reply;
     /// The reply to `SYNOD.MEMBERS LIST`.
@@ -196,7 +196,7 @@ impl Session {
             SessionCommand::Auth(credentials) => self.authenticate(credentials, surroundings),
             SessionCommand::Client(command) => self.client(command),
             SessionCommand::Info(sections) => {
-                Reply::Bulk(sections_of(&surroundings.info(), sections))
+                Reply::Bulk(sections_of(surroundings.info(), sections))
             }
             SessionCommand::Time => {
                 let unix = surroundings.unix();

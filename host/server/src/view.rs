@@ -7,6 +7,7 @@ use crate::net::Peers;
 use crate::reply::Reply;
 use crate::service::{Asked, Now, Service, Token, Work};
 use crate::session::{REDIS_VERSION, Surroundings};
+use core::cell::OnceCell;
 use core::fmt::Write;
 use synod::storage::Storage;
 use synod::{Change, NodeId, NodeSet};
@@ -24,6 +25,8 @@ pub(crate) struct View<'a, S> {
     pub(crate) password: Option<&'a [u8]>,
     /// What clients have asked for.
     pub(crate) taken: Taken,
+    /// The text of `INFO`, once somebody has asked for it: it costs more than any other answer.
+    pub(crate) info: OnceCell<String>,
 }
 
 /// What clients have asked for in a turn.
@@ -39,11 +42,13 @@ impl<S: Storage> Surroundings for View<'_, S> {
         self.now.unix
     }
 
-    fn info(&self) -> String {
-        let mut text = String::new();
-        // A string takes everything.
-        let _ = self.write_info(&mut text);
-        text
+    fn info(&self) -> &str {
+        self.info.get_or_init(|| {
+            let mut text = String::new();
+            // A string takes everything.
+            let _ = self.write_info(&mut text);
+            text
+        })
     }
 
     fn status(&self) -> Reply {

@@ -17,8 +17,9 @@ use synod::{Duration, Instant};
 
 /// How much is read at a time, in bytes.
 const PIECE: usize = 16 * 1024;
-/// Replies that wait for a client to read them, in bytes. Beyond that its commands wait.
-const REPLIES_MAX: usize = 64 * 1024;
+/// Replies that wait for a client to read them, in bytes. Beyond that its commands wait, also for the next turn: in one turn
+/// a client is not answered much more than that, and others have theirs.
+const REPLIES_MAX: usize = 16 * 1024;
 /// A client that has not read anything for so long, although there are replies for it, is disconnected.
 const UNREAD_MAX: Duration = Duration::from_secs(60);
 /// A client that has not finished its handshake of TLS for so long is disconnected.
@@ -440,8 +441,8 @@ mod tests {
             None
         }
 
-        fn info(&self) -> String {
-            String::new()
+        fn info(&self) -> &'static str {
+            ""
         }
 
         fn status(&self) -> Reply {
