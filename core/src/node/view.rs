@@ -11,7 +11,7 @@ use crate::{
     Outgoing, Proposal, Role, Slot, StateMachine, Status,
 };
 
-/// High-water marks: the most that a node's fixed structures have held at once.
+/// How much the fixed structures of a node hold: the most that they have held at once, or what they hold at present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Marks {
@@ -171,7 +171,7 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
     }
 
     /// Returns the last slot that this node knows to be decided, whether it has applied it or not.
-    pub(crate) fn known_decided(&self) -> Slot {
+    pub fn known_decided(&self) -> Slot {
         self.replica.known_decided()
     }
 
@@ -248,6 +248,18 @@ impl<M: StateMachine, const WINDOW: usize, const CLIENTS: usize, const PAGE: usi
             waiting: self.leader.waiting_peak(),
             pending: self.replica.pending_peak(),
             requesters: self.requesters.peak(),
+            sessions: self.replica.sessions(),
+        }
+    }
+
+    /// Returns how much the fixed structures hold at present, of which [`Node::marks`] says the most.
+    pub fn lengths(&self) -> Marks {
+        Marks {
+            window: self.leader.in_flight(),
+            votes: self.acceptor.votes().count(),
+            waiting: self.leader.waiting(),
+            pending: self.replica.pending(),
+            requesters: self.requesters.len(),
             sessions: self.replica.sessions(),
         }
     }

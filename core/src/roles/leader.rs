@@ -236,8 +236,8 @@ impl<C: Copy + Eq, const WINDOW: usize, const CLIENTS: usize> Leader<C, WINDOW, 
                 .any(|(_, commander)| commander.proposal.key() == Some(key))
     }
 
-    #[cfg(test)]
-    fn waiting(&self) -> usize {
+    /// Returns the number of proposals that wait for a slot.
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 

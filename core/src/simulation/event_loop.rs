@@ -340,6 +340,12 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.members.iter().map(|member| &member.node)
     }
 
+    /// True if a node is up: neither killed nor without power. One that is paused is up.
+    pub fn is_live(&self, node: NodeId) -> bool {
+        let member = self.members.get(usize::from(node.0));
+        member.is_some_and(|member| member.live)
+    }
+
     /// The state of the run.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     pub fn report(&self) -> Report {

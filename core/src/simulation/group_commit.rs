@@ -37,6 +37,15 @@ impl<S: Setting<W, C, P>, const W: usize, const C: usize, const P: usize> Simula
         self.pending.get_mut(usize::from(node.0))
     }
 
+    /// The number of writes of a node that are not durable yet; zero where storage takes no time.
+    pub fn unsynced(&self, node: NodeId) -> usize {
+        let len = |covered| {
+            let pending = self.pending_of(node)?;
+            Some(pending.batch(covered).outbox.writes().len())
+        };
+        [true, false].into_iter().filter_map(len).sum()
+    }
+
     /// When a node takes input again, if its driver has sent early messages and waits for the sync.
     pub(super) fn waits_for_sync_until(&self, node: NodeId) -> Option<Instant> {
         let pending = self.pending_of(node)?;
