@@ -66,7 +66,7 @@ fn every_chapter_of_the_guide_is_in_its_index_and_in_the_library() {
             "{name}"
         );
     }
-    assert_eq!(chapters, 9);
+    assert_eq!(chapters, 10);
 }
 
 /// The documents that people read in the repository, with the folder of each.

@@ -10,6 +10,10 @@
 pub mod run {}
 
 #[doc = include_str!("../guide/rustdoc-links.txt")]
+#[doc = include_str!("../guide/player.md")]
+pub mod player {}
+
+#[doc = include_str!("../guide/rustdoc-links.txt")]
 #[doc = include_str!("../guide/link.md")]
 pub mod link {}
 

@@ -368,6 +368,7 @@ where
     let calm = calm_from(case);
     let verdict = run::run_until_verdict(|| {
         let verdict = simulation.step_observed(&mut tracers, &mut observers);
+        run::show(&simulation, tracers.0);
         let pace = &mut observers.1.1;
         if verdict.is_none()
             && !pace.is_healed()

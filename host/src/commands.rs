@@ -7,6 +7,7 @@
 pub mod check;
 #[cfg(feature = "mutants")]
 pub mod museum;
+mod page;
 mod record;
 pub mod run;
 #[cfg(feature = "server")]

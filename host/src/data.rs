@@ -21,7 +21,7 @@ use crate::membership::MembersAtEnd;
 use crate::options::{Machine, Options};
 use crate::run::{
     Finished, HostTracer, KEYS, PAGE, RunError, RunTracers, SMALL_CAPACITY as FEW, SMALL_MAX,
-    WINDOW, in_thread, run_until_verdict,
+    WINDOW, in_thread, run_until_verdict, show,
 };
 use crate::shell_quoting;
 use crate::store::{DataDir, Members};
@@ -220,6 +220,7 @@ where
     let mut failed = None;
     let mut verdict = run_until_verdict(|| {
         let ended = simulation.step_observed(&mut observers, &mut client_log);
+        show(&simulation, observers.0);
         // The first error suffices, as a cause of one file's failure usually affects all.
         failed = simulation.stores_mut().take_error();
         failed = failed.take().or_else(|| client_log.take_error());

@@ -10,6 +10,7 @@ mod context;
 mod filter;
 mod json;
 mod output;
+mod player;
 pub(crate) mod text;
 #[cfg(feature = "server")]
 mod wall_time;
@@ -21,8 +22,10 @@ pub use context::{Annotations, MessageId, ProbeReason};
 pub use filter::{Filter, Level, level};
 pub use json::Json;
 pub use output::Output;
+pub use player::Player;
 pub use text::{Text, style};
 
+use crate::run::HostTracer;
 use context::Context;
 use std::io::{self, Write};
 use synod::{Event, Record, StateMachine, Tracer, Way};
@@ -182,3 +185,5 @@ impl<M: StateMachine, W: Write, const PAGE: usize> Tracer<M, PAGE> for Log<'_, W
         self.context.on_way(way);
     }
 }
+
+impl<W: Write + Send> HostTracer for Log<'_, W> {}

@@ -4,6 +4,7 @@
 //! never waits for a terminal. Nothing is drawn unless the standard error is a terminal, nor in the
 //! first second. The counters order no other memory, and relaxed accesses suffice.
 
+use crate::run::HostTracer;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -48,6 +49,8 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for &Progress {
         }
     }
 }
+
+impl HostTracer for &Progress {}
 
 /// Calls `work`, and shows a bar of the given length and style once it has taken more than a second. `update` is called
 /// at each step.

@@ -21,6 +21,7 @@ use synod::simulation::{
     Scenario, ScenarioError, Seen, Setting, Simulation, Verdict, Workload,
 };
 use synod::{Digest, Epoch, NodeSet, Queue, StateMachine, Tally, Tracer};
+use synod_viewer::Recorder;
 
 /// Capacity of a page, in entries: as many as fit in a small message. A promise often takes several,
 /// each of which can be lost.
@@ -50,9 +51,26 @@ const _: () = assert!(
 ///
 /// Runs take it as `&mut dyn HostTracer`. A run compiled once for all tracers costs a virtual call for each record, and
 /// saves more than half of the compile time of the whole program.
-pub trait HostTracer: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send {}
+pub trait HostTracer: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send {
+    /// Returns the recorder of a page, if this tracer has one. It is shown the nodes after each event.
+    fn recorder(&mut self) -> Option<&mut Recorder> {
+        None
+    }
+}
 
-impl<T: Tracer<Kv<KEYS>, PAGE> + Tracer<Bank<KEYS>, PAGE> + Send> HostTracer for T {}
+impl HostTracer for () {}
+
+impl<T: HostTracer + ?Sized> HostTracer for &mut T {
+    fn recorder(&mut self) -> Option<&mut Recorder> {
+        (**self).recorder()
+    }
+}
+
+impl<A: HostTracer, B: HostTracer> HostTracer for (A, B) {
+    fn recorder(&mut self) -> Option<&mut Recorder> {
+        self.0.recorder().or_else(|| self.1.recorder())
+    }
+}
 
 /// Results of a run.
 #[derive(Clone, Debug)]
@@ -240,6 +258,17 @@ pub(crate) fn run_until_verdict(mut step: impl FnMut() -> Option<Verdict>) -> Ve
     }
 }
 
+/// Shows the nodes to the recorder of a page after an event, if there is one.
+#[inline]
+pub(crate) fn show<S: Setting<W, C, PAGE>, const W: usize, const C: usize>(
+    simulation: &Simulation<S, W, C, PAGE>,
+    tracer: &mut dyn HostTracer,
+) {
+    if let Some(recorder) = tracer.recorder() {
+        recorder.look(simulation);
+    }
+}
+
 /// True if the smaller of the two simulations has room for the scenario.
 const fn is_small(scenario: &Scenario) -> bool {
     scenario.nodes <= SMALL_MAX && scenario.clients <= SMALL_MAX
@@ -279,6 +308,10 @@ where
     let mut simulation = Simulation::<S, WINDOW, CLIENTS, PAGE>::idle();
     simulation.start(scenario, workload)?;
     let mut observers = (tracer, RunTracers::default());
-    let verdict = run_until_verdict(|| simulation.step(&mut observers));
+    let verdict = run_until_verdict(|| {
+        let verdict = simulation.step(&mut observers);
+        show(&simulation, observers.0);
+        verdict
+    });
     Ok(Finished::of(&simulation, verdict, observers.1))
 }

@@ -65,7 +65,7 @@ impl Summary<'_> {
 
     /// Returns the outcome as a word and, unless the run is done, its reason. A run that a signal
     /// stopped is no stall: nothing is wrong with it, and its exit code is that of the signal.
-    fn outcome(&self) -> (&'static str, Option<String>) {
+    pub(crate) fn outcome(&self) -> (&'static str, Option<String>) {
         match &self.finished.verdict {
             Verdict::Done => ("done", None),
             Verdict::Violated(violation) => ("violated", Some(violation.to_string())),

@@ -48,6 +48,7 @@ Examples:
   synod 6 --nodes 3 --change 2s:+3-0    node 3 takes the place of node 0
   synod 6 --slot 4                      the messages about slot 4
   synod 6 --role scout --role leader    the elections
+  synod 6 --quiet --html run.html       a page that plays the run, for a browser
   synod 6 --log-level warn              only warnings and errors
   synod 6 --quiet --verify              two runs, and a comparison of their traces
   synod 6 --nodes 3 --data cluster      durable state in files, continued by later runs
@@ -103,6 +104,7 @@ Examples:
   synod sweep --scenario night.toml          one scenario under many seeds
   synod sweep --verify --keep-going          every seed twice, with all failures
   synod sweep --format junit > sweep.xml     for a build server
+  synod sweep --html failed.html             the first failure as a page for a browser
   synod run 17 --faults all                  one seed of a sweep, with its log
 
 With --format json there is a line for each run that failed (its event is

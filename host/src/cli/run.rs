@@ -166,6 +166,12 @@ pub(super) struct ShowArgs {
     /// Run twice and compare the digests of the two traces
     #[arg(long)]
     verify: bool,
+    /// Write a page that plays the run: messages and states, for a browser
+    ///
+    /// The file has everything in it, and needs no network. It shows the whole run, also where --node, --role, --slot or
+    /// --quiet leave parts of the log out; at most the first 400,000 records.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// Placement of the clients. A type of its own, because clap treats an `Option` as an optional argument.
@@ -246,6 +252,7 @@ impl ShowArgs {
                 slots: self.slot,
             },
             verify: self.verify,
+            html: self.html,
             record,
             recorded,
         })

@@ -45,6 +45,9 @@ pub(super) struct ShrinkArgs {
     /// Greatest number of runs to try, at least 1
     #[arg(long, value_name = "N", value_parser = values::events, default_value = "40000", allow_hyphen_values = true)]
     tries: u64,
+    /// Write a page that plays the shrunk run: messages and states, for a browser
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Colour of roles in the explanation
     #[arg(
         long,
@@ -71,6 +74,7 @@ impl ShrinkArgs {
             file: self.file,
             output,
             tries: self.tries,
+            html: self.html,
             colour: self.color,
         })
     }

@@ -66,6 +66,9 @@ pub(super) struct SweepArgs {
     /// Run every seed twice and compare the digests of the two traces
     #[arg(long)]
     verify: bool,
+    /// Write a page that plays the first failed run, if one fails: messages and states, for a browser
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Output format: text for people, JSON for programs, or JUnit XML for build servers
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     format: ReportFormat,
@@ -104,6 +107,7 @@ impl SweepArgs {
             // The first seed is printed then, since nobody could repeat the sweep otherwise.
             drawn: self.seeds.is_none() && self.time.is_some(),
             quiet: self.quiet,
+            html: self.html,
             shape: self.format,
         })
     }

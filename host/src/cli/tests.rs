@@ -6,6 +6,7 @@ use crate::commands::sweep::ReportFormat;
 use crate::log::{Filter, Level};
 use crate::options::{Machine, Options};
 use crate::sweep::{Seeds, Shard, Source, Sweep};
+use std::path::Path;
 use synod::simulation::{FaultKind, FaultSet, Kill, Placement, Swarm, Target};
 use synod::{Duration, Instant, NodeId, Role};
 
@@ -58,7 +59,7 @@ fn every_option_is_parsed() {
     let command = run_of(
         "run 7 --nodes 5 --loss 0.5% --delay 10ms --jitter 1.5ms --machine bank --requests 1_000 --clients 2 \
          --place spread --kill 3@1.5s --kill leader@800ms --until 10m --events 9 -q --format json --color always \
-         --log-level trace --node 1 --node NODE_2 --role scout --slot 4 --slot 7-9 --verify",
+         --log-level trace --node 1 --node NODE_2 --role scout --slot 4 --slot 7-9 --verify --html run.html",
     );
     let expected = Options {
         nodes: 5,
@@ -84,6 +85,7 @@ fn every_option_is_parsed() {
         ..Options::new(7)
     };
     assert_eq!(*options_of(&command), expected);
+    assert_eq!(command.html.as_deref(), Some(Path::new("run.html")));
     let filter = Filter {
         level: Level::Trace,
         nodes: [NodeId(1), NodeId(2)].into_iter().collect(),

@@ -4,11 +4,12 @@
 //! are tried before the run, and the summary is written before the run is recorded or compared. So
 //! whatever fails late leaves what was there before it.
 
+use super::page;
 use super::record::{outcome, record};
 use crate::case::{self, Case, Outcome};
 use crate::data::{self, Data, DataError};
 use crate::exit::{Exit, print_error};
-use crate::log::{Filter, Format, Json, Log, Output, Text};
+use crate::log::{Filter, Format, Json, Log, Output, Player, Text};
 use crate::options::Options;
 use crate::progress::{self, Progress};
 use crate::run::{Finished, HostTracer, run as simulate};
@@ -146,6 +147,8 @@ pub struct RunCommand {
     pub verify: bool,
     /// File for the fate of each message, if it is recorded.
     pub record: Option<PathBuf>,
+    /// File for the page that plays the run.
+    pub html: Option<PathBuf>,
     /// Outcome in the recorded file, if the run is a replay.
     pub recorded: Option<Outcome>,
 }
@@ -158,13 +161,16 @@ pub fn run(command: &RunCommand) -> Exit {
         print_error(&format_args!("the seed is {}", subject.run_seed()));
     }
     // An unusable file is reported before the run, which may take long.
-    if let Some(Err(error)) = command.record.as_deref().map(case::try_write) {
-        print_error(&format_args!("nothing was run: {error}"));
-        return Exit::Usage;
+    for path in [&command.record, &command.html].into_iter().flatten() {
+        if let Err(error) = case::try_write(path) {
+            print_error(&format_args!("nothing was run: {error}"));
+            return Exit::Usage;
+        }
     }
     signals::install(FirstSignal::StopsRun);
     let mut output = Output::new(io::stdout());
-    let finished = match logged(command, &mut output) {
+    let mut player = command.html.as_ref().map(|_| Player::new());
+    let finished = match logged(command, &mut output, player.as_mut()) {
         Ok(finished) => finished,
         Err(error) => return fail(&error),
     };
@@ -191,6 +197,12 @@ pub fn run(command: &RunCommand) -> Exit {
     });
     if let Err(error) = output.finish() {
         return Exit::from_output(&error);
+    }
+    if let (Some(player), Some(path)) = (&player, &command.html)
+        && let Err(error) = page::write(path, player, &summary)
+    {
+        print_error(&error);
+        return Exit::Usage;
     }
     // An interrupted run is not recorded: its end depends on the moment of the signal.
     if finished.exit() == Exit::Interrupted {
@@ -233,12 +245,22 @@ const fn exit_of(finished: Exit, verified: Option<bool>) -> Exit {
     }
 }
 
-/// Executes the run with a log. With `--quiet` it has none, so that nothing is formatted in vain.
-fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished, DataError> {
+/// Executes the run with a log, and with the recorder of a page where there is one. With `--quiet` it has no log, so that
+/// nothing is formatted in vain.
+fn logged(
+    command: &RunCommand,
+    output: &mut Output<Stdout>,
+    player: Option<&mut Player>,
+) -> Result<Finished, DataError> {
     let stdout = io::stdout();
     let subject = &command.subject;
+    let mut nobody = ();
+    let player: &mut dyn HostTracer = match player {
+        Some(player) => player,
+        None => &mut nobody,
+    };
     if command.quiet {
-        return watched(subject, true, &mut ());
+        return watched(subject, true, player);
     }
     let format = match command.form {
         OutputFormat::Json => Format::Json(Json),
@@ -246,7 +268,11 @@ fn logged(command: &RunCommand, output: &mut Output<Stdout>) -> Result<Finished,
         OutputFormat::Text => Format::Text(Text::plain()),
     };
     let mut screen = Screen(Log::new(format, command.filter.clone(), output));
-    watched(subject, !stdout.is_terminal(), &mut screen)
+    let is_free = !stdout.is_terminal();
+    if command.html.is_some() {
+        return watched(subject, is_free, &mut (screen, player));
+    }
+    watched(subject, is_free, &mut screen)
 }
 
 /// Executes the run a second time without a log, if requested, and compares the digests.
@@ -299,6 +325,8 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Screen<'_> {
         Tracer::<M, PAGE>::on_way(&mut self.0, way);
     }
 }
+
+impl HostTracer for Screen<'_> {}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! `synod shrink`: reduces a failing run to a small counterexample, and explains it.
 
+use super::page;
 use super::record::outcome;
 use super::run::Colour;
 use crate::case;
@@ -21,6 +22,8 @@ pub struct ShrinkCommand {
     pub output: PathBuf,
     /// Greatest number of runs to try.
     pub tries: u64,
+    /// File for the page that plays the counterexample.
+    pub html: Option<PathBuf>,
     /// When to colour the explanation.
     pub colour: Colour,
 }
@@ -40,7 +43,12 @@ pub fn shrink(command: &ShrinkCommand) -> Exit {
 /// after minutes of shrinking.
 fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Error>> {
     let (case, _) = case::read(&command.file)?;
-    case::try_write(&command.output)?;
+    for path in [Some(&command.output), command.html.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        case::try_write(path)?;
+    }
     signals::install(FirstSignal::FinishesRun(
         "writing the smallest run so far; Ctrl-C again ends the program at once",
     ));
@@ -65,6 +73,9 @@ fn try_shrink(command: &ShrinkCommand) -> Result<Exit, Box<dyn core::error::Erro
         &shrunk.case,
         Some(&outcome(&shrunk.finished)),
     )?;
+    if let Some(path) = &command.html {
+        page::of_case(path, &shrunk.case, &replay_command(&command.output))?;
+    }
     match tell(command, &shrunk) {
         // The smallest run so far was written.
         Ok(()) if signals::is_stop_requested() => Ok(Exit::Interrupted),

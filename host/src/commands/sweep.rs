@@ -10,6 +10,8 @@ mod junit;
 mod tests;
 mod text;
 
+use super::page::{self, PageError};
+use crate::case;
 use crate::exit::{Exit, print_error};
 use crate::progress::{self, SweepProgress};
 use crate::signals::{self, FirstSignal};
@@ -17,6 +19,7 @@ use crate::sweep::{self, End, Failure, Seeds, Source, Sweep, Swept};
 use core::sync::atomic::AtomicBool;
 use std::io::{self, IsTerminal, Write};
 use std::panic;
+use std::path::{Path, PathBuf};
 use synod::simulation::Verdict;
 
 /// Format of the report of a sweep.
@@ -56,6 +59,8 @@ pub struct SweepCommand {
     pub drawn: bool,
     /// Whether only failures and the result are printed.
     pub quiet: bool,
+    /// File for the page that plays the first failed run.
+    pub html: Option<PathBuf>,
     /// Format of the report.
     pub shape: ReportFormat,
 }
@@ -70,6 +75,10 @@ pub fn run(command: &SweepCommand) -> Exit {
     name_seeds_that_panic(&sweep.source);
     if command.drawn {
         print_error(&format_args!("the first seed is {}", sweep.seeds.first));
+    }
+    if let Some(Err(error)) = command.html.as_deref().map(case::try_write) {
+        print_error(&format_args!("nothing was run: {error}"));
+        return Exit::Usage;
     }
     let swept = match watched(command, signals::stop_flag()) {
         Ok(swept) => swept,
@@ -90,6 +99,14 @@ pub fn run(command: &SweepCommand) -> Exit {
         ReportFormat::Json => json::write(&account, &mut out),
         ReportFormat::Junit => junit::write(&account, &mut out),
     }
+    let page = command
+        .html
+        .as_deref()
+        .map(|path| first_failure(path, &account));
+    if let Some(Err(error)) = page {
+        print_error(&error);
+        return Exit::Usage;
+    }
     let mut stdout = io::stdout().lock();
     match stdout.write_all(&out).and_then(|()| stdout.flush()) {
         // A failed output is an error, but a reader that has seen enough does not hide that runs
@@ -97,6 +114,19 @@ pub fn run(command: &SweepCommand) -> Exit {
         Err(error) if Exit::from_output(&error) != Exit::Done => Exit::Usage,
         _ => swept.exit(),
     }
+}
+
+/// Writes the page of the first failed run, if one has failed.
+fn first_failure(path: &Path, account: &Account<'_>) -> Result<(), PageError> {
+    let Some(failure) = account.swept.failures.first() else {
+        return Ok(());
+    };
+    let source = &account.sweep.source;
+    page::of_case(
+        path,
+        &source.case(failure.run_seed),
+        &source.command(failure.run_seed),
+    )
 }
 
 /// Installs a panic hook that names the seed of the run, as a panic ends the whole process. Without

@@ -801,6 +801,8 @@ struct Arrows {
     grows: bool,
 }
 
+impl HostTracer for Arrows {}
+
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Arrows {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {
         let node = record.node;
@@ -990,6 +992,8 @@ fn a_slot_is_shown_with_the_message_that_decided_it_at_each_node() {
 
 /// Compares the line of each fact with its display format, to which the log may append annotations.
 struct Compared(u64);
+
+impl HostTracer for Compared {}
 
 impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for Compared {
     fn record(&mut self, record: &Record<'_, M, PAGE>) {

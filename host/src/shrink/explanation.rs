@@ -4,6 +4,7 @@
 //! values were proposed and promised where, who led, which faults struck, and what came of it.
 //! Everything that follows from those is left out.
 
+use crate::run::HostTracer;
 use std::collections::{BTreeMap, BTreeSet};
 use synod::{Ballot, Event, Message, NodeId, Record, Slot, StateMachine, Tracer, Way};
 
@@ -119,6 +120,8 @@ impl<M: StateMachine, T: Tracer<M, PAGE>, const PAGE: usize> Tracer<M, PAGE> for
     }
 }
 
+impl<T: HostTracer> HostTracer for Explanation<T> {}
+
 /// Counts the lines of an explanation. It is the measure by which runs are compared, so that
 /// thousands of them need no text.
 #[derive(Debug, Default)]
@@ -140,3 +143,5 @@ impl<M: StateMachine, const PAGE: usize> Tracer<M, PAGE> for LineCount {
         self.count += u64::from(self.filter.is_shown(record));
     }
 }
+
+impl HostTracer for LineCount {}
