@@ -73,6 +73,15 @@ fn l8_a_ring_of_relays_ends_with_the_next_probe() {
     walks(1_195_647..1_195_648);
 }
 
+/// Nodes that waited to join asked founding members that were all switched off, which no node can help: one was a member, one
+/// was to be one.
+#[test]
+fn operators_name_others_to_nodes_that_have_nobody_left_to_ask() {
+    for seed in [105_620, 1_094_036, 1_371_042] {
+        walks(seed..seed + 1);
+    }
+}
+
 /// Without these draws nobody would look at reads and at epochs under network conditions.
 #[test]
 fn random_walks_have_reads_and_changes_of_the_members() {

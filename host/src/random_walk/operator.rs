@@ -166,8 +166,7 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
 
     /// Switches off the nodes that were removed, do not know it, and can hear it from nobody: all members of their epoch that
     /// know how it has ended are switched off, and no quorum is left that could find out. The leader tells its members alone,
-    /// and those that have asked. So are nodes that have not joined, are no members, and have nobody left whom they
-    /// could ask for the state, as all of them were switched off while they were without power.
+    /// and those that have asked.
     pub(super) fn switch_off_forgotten(&mut self) {
         let epochs = &self.checker.ledger.epochs;
         let members = epochs.members(epochs.present());
@@ -179,21 +178,29 @@ impl<const WINDOW: usize, const CLIENTS: usize, const PAGE: usize> Walk<'_, WIND
             let is_behind = node.epoch() < epochs.present();
             node.is_active() && is_behind && !hears && !members.contains(node.id())
         };
-        let gone = self.running(is_forgotten);
-        let rest = live.minus(gone);
-        let has_nobody_to_ask = |node: &Node<super::Machine, WINDOW, CLIENTS, PAGE>| {
-            let config = node.config();
-            let asks = config.members.union(NodeSet::only(config.founder));
-            // Without any node that is active, the founding members are about to found the cluster.
-            let is_founded = !rest.is_empty();
-            let joins = is_founded && !node.is_active() && !members.contains(node.id());
-            joins && rest.intersection(asks).is_empty()
-        };
-        for gone in gone.union(self.running(has_nobody_to_ask)).iter() {
+        for gone in self.running(is_forgotten).iter() {
             if let Some(member) = self.member(gone.0) {
                 member.stopped = true;
             }
         }
+    }
+
+    /// Restarts the nodes that wait to join and have nobody left whom they could ask for the state, as all of them were
+    /// switched off: their operator names another node. Without any node that is active, the founding members are about to
+    /// found the cluster.
+    pub(super) fn name_others_to_ask(&mut self) -> Result<(), Violation> {
+        let with_state = self.running(Node::is_active);
+        let has_nobody_to_ask = |node: &Node<super::Machine, WINDOW, CLIENTS, PAGE>| {
+            let config = node.config();
+            let asks = config.members.union(NodeSet::only(config.founder));
+            !node.is_active() && with_state.intersection(asks).is_empty()
+        };
+        let lost = self.running(has_nobody_to_ask);
+        for node in lost.iter().filter(|_| !with_state.is_empty()) {
+            self.lose_power(node.0, None);
+            self.recover(node.0)?;
+        }
+        Ok(())
     }
 
     /// True if every node that is joining can ask a founding member for the state without a node, or if none is joining.

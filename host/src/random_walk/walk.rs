@@ -203,6 +203,7 @@ impl<'a, const WINDOW: usize, const CLIENTS: usize, const PAGE: usize>
             }
         }
         self.switch_off_forgotten();
+        self.name_others_to_ask()?;
         self.comes_to_rest()?;
         let served = self.is_served()?;
         self.expect(served, "a client is not served")
