@@ -214,3 +214,23 @@ fn d1_a_decision_takes_one_disk_latency_and_not_two() {
     synod_figures::assert_shown("latency-waiting", &millis[0]);
     synod_figures::assert_shown("latency-early", &millis[1]);
 }
+
+/// Without it, a client is told what is stored nowhere: `synod sweep --seeds 102` finds that in the simulation.
+#[test]
+fn d1_a_reply_may_leave_early_unless_the_vote_beside_it_was_a_quorum_alone() {
+    let (mut now, mut outbox) = (Instant::ZERO, Room::new());
+    let mut node = Member::found(Config::new(NodeId(0), 1), 6, now).unwrap();
+    while node.leading().is_none() {
+        now = node.next_deadline().unwrap();
+        node.handle_timeout(now, &mut outbox, &mut ());
+        outbox.clear();
+    }
+    node.register(now, 77, &mut outbox, &mut ()).unwrap();
+    assert_eq!((outbox.writes.len(), outbox.replies.len()), (1, 1));
+    assert!(outbox.early_replies().is_empty() && outbox.early().next().is_none());
+    outbox.clear();
+    // The same once more takes no vote: it was decided in an earlier turn, and that is durable.
+    node.register(now, 77, &mut outbox, &mut ()).unwrap();
+    assert!(outbox.writes.is_empty());
+    assert_eq!(outbox.early_replies(), &outbox.replies[..]);
+}

@@ -199,12 +199,20 @@ fn good_clients_are_served_beside_strangers_of_all_kinds() {
     let mut slow = cluster.client(0);
     slow.send(&format!("SET big {}\r\n", "x".repeat(256)));
     slow.send(&"GET big\r\n".repeat(5_000));
+    // These ask for what costs most, and read nothing either.
+    let costly: Vec<_> = (0..30)
+        .map(|_| {
+            let mut costly = cluster.client(0);
+            costly.send(&"INFO\r\n".repeat(2_000));
+            costly
+        })
+        .collect();
     let mut client = cluster.client(0);
     for count in 1..=50 {
         assert_eq!(client.ask("INCR count"), Response::Integer(count));
     }
     assert_eq!(cluster.client(1).ask("GET count"), bulk("50"));
-    drop((idle, strangers, slow));
+    drop((idle, strangers, slow, costly));
 }
 
 #[test]
