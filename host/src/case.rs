@@ -362,9 +362,8 @@ where
     let invariants = Invariants::<S, WINDOW, CLIENTS, PAGE>::new();
     let history = History::<S::Machine>::new(OPERATIONS_MAX);
     let mut observers = (invariants, (history, Pace::new()));
-    // The effort is measured from the moment at which nothing is wrong any more.
-    // The plan is over when its last fault has ended, which is later than planned if it waits for a
-    // leader.
+    // The effort is measured from the moment at which nothing is wrong any more: when the last fault of the plan has
+    // ended, which is later than planned if it waits for a leader.
     let calm = calm_from(case);
     let verdict = run::run_until_verdict(|| {
         let verdict = simulation.step_observed(&mut tracers, &mut observers);

@@ -24,7 +24,7 @@ use mio::net::TcpListener;
 use mio::{Events, Poll};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use synod::{Duration, Instant, NodeId, NodeState};
+use synod::{Config, Duration, Instant, NodeId, NodeState};
 use synod_store::FileLog;
 
 /// The most events that are taken from the system at a time.
@@ -64,6 +64,25 @@ pub struct Server {
     said_incomplete: bool,
 }
 
+/// Reads what a node proves who it is with, if its cluster speaks TLS.
+fn identity(options: &Options) -> Result<Option<Identity>, ServerError> {
+    let (files, number) = (options.tls.as_ref(), options.cluster.cluster);
+    let identity = files.map(|files| Identity::load(files, number, options.node));
+    identity.transpose().map_err(ServerError::Tls)
+}
+
+/// Opens the record of a node, if there is to be one.
+fn recorder(
+    options: &Options,
+    config: &Config,
+) -> Result<Option<Recorder<RecordFile>>, ServerError> {
+    let Some(path) = &options.record else {
+        return Ok(None);
+    };
+    let file = RecordFile::open(path, Member::fingerprint_of(config), options.node);
+    Ok(Some(Recorder::new(file.map_err(ServerError::Record)?)))
+}
+
 impl Server {
     /// Opens the storage and listens.
     ///
@@ -79,22 +98,13 @@ impl Server {
         // Before the storage is opened, or created: most mistakes show here, and in the record.
         let for_peers = listen(addresses.peers)?;
         let for_clients = listen(addresses.clients)?;
-        let number = options.cluster.cluster;
-        let tls = options.tls.as_ref();
-        let tls = tls.map(|files| Identity::load(files, number, options.node));
-        let tls = tls.transpose().map_err(ServerError::Tls)?;
+        let tls = identity(options)?;
         let for_metrics = options.metrics.map(listen).transpose()?;
         let config = options.cluster.config(options.node);
         let clock = Clock::start();
         let now = clock.now().monotonic;
         let (seed, nonce) = options.random;
-        let recorder = match &options.record {
-            Some(path) => {
-                let file = RecordFile::open(path, Member::fingerprint_of(&config), options.node);
-                Some(Recorder::new(file.map_err(ServerError::Record)?))
-            }
-            None => None,
-        };
+        let recorder = recorder(options, &config)?;
         let Started {
             node,
             journal,

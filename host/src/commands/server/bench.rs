@@ -133,10 +133,23 @@ fn compare(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
     for (servers, plan) in servers.iter().zip(plans) {
         servers.fill(plan)?;
     }
+    let rounds = in_turn(command.rounds, &servers, plans)?;
+    let [first, second] = &rounds;
+    let compared = Comparison::new(first, second);
+    show_comparison(command, plans, (&rounds, &compared), out);
+    Ok(compared.failed)
+}
+
+/// Makes rounds of two sides in turn, until there are enough or the user stops them. There is at least one.
+fn in_turn(
+    rounds: u32,
+    servers: &[Servers; 2],
+    plans: [&Plan; 2],
+) -> Result<[Vec<Summary>; 2], Trouble> {
     let [mut first, mut second] = [Vec::new(), Vec::new()];
-    for round in 0..command.rounds {
+    for round in 0..rounds {
         // Who comes first changes, as whatever grows during the rounds would favour one side.
-        let [one, other] = &servers;
+        let [one, other] = servers;
         let (one, other) = if round.is_multiple_of(2) {
             let one = one.round(plans[0])?;
             (one, other.round(plans[1])?)
@@ -154,14 +167,24 @@ fn compare(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
         let text = "stopped before both sides were measured once: there is nothing to compare";
         return Err(Trouble::Unusable(text.to_owned()));
     }
-    let compared = Comparison::new(&first, &second);
+    Ok([first, second])
+}
+
+/// Appends the comparison of two sides, as a table or as JSON.
+fn show_comparison(
+    command: &BenchCommand,
+    plans: [&Plan; 2],
+    (rounds, compared): (&[Vec<Summary>; 2], &Comparison),
+    out: &mut Vec<u8>,
+) {
+    let [first, second] = rounds;
     match command.form {
         OutputFormat::Text => {
             let names = plans.map(|plan| name(&plan.addresses));
             let [one, other] = &names;
             let table = ComparisonTable {
                 names: [one, other],
-                rounds: [&first, &second],
+                rounds: [first, second],
             };
             let heading = Heading {
                 whose: names.join(" and "),
@@ -170,7 +193,7 @@ fn compare(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
             text(out, &format_args!("{heading}\n{table}"));
         }
         OutputFormat::Json => {
-            for (number, sides) in (1..).zip(first.iter().zip(&second)) {
+            for (number, sides) in (1..).zip(first.iter().zip(second)) {
                 let (one, other) = sides;
                 for (side, plan, summary) in [("first", plans[0], one), ("second", plans[1], other)]
                 {
@@ -184,12 +207,11 @@ fn compare(command: &BenchCommand, out: &mut Vec<u8>) -> Result<u64, Trouble> {
                 &ComparisonLine {
                     event: "comparison",
                     rounds: first.len(),
-                    compared: &compared,
+                    compared,
                 },
             );
         }
     }
-    Ok(compared.failed)
 }
 
 /// Reads whom to trust.
